@@ -108,6 +108,7 @@ export {
 
 // Methods, and the memory that they need.
 export {
+  type ApolloDefaults,
   type DefaultRates,
   type LlamaFactoryKeys,
   type Method,

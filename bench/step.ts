@@ -184,7 +184,13 @@ function phasesOf(training: Training): Record<string, Recorded> {
     adam: (pass) => {
       for (const state of optimizer.states) {
         const { parameter, projector, rule, blockRows } = state;
-        const io = { ...usual, step: 2, workspace: optimizer.scratch.rules.get(rule), matmul };
+        const io = {
+          ...usual,
+          step: 2,
+          tensor: parameter.index,
+          workspace: optimizer.scratch.rules.get(rule),
+          matmul,
+        };
         if (projector) {
           rule.record(pass, { ...io, state: state.state, gradient: lowRank(state as Projected) });
           continue;

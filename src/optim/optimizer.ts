@@ -311,6 +311,7 @@ export class Optimizer implements GradientSink {
       step: since,
       lr,
       rates,
+      tensor: parameter.index,
     });
   }
 

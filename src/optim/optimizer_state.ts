@@ -5,13 +5,18 @@ import { rowStep, type Tensor } from "../gpu/tensor.ts";
 import type { MatmulShape } from "../kernels/matmul/matmul.ts";
 import type { Turn } from "../gpu/slots.ts";
 import { type Range, ranges } from "../kernels/ranges.ts";
-import type { ParameterKind } from "../model/description.ts";
 import { TURNS } from "../model/turns.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
 import { createFiraScratch, createFiraState, type FiraScratch, type FiraState } from "./fira.ts";
 import { formsGradient, type GradientRoute, productElements, routeOf } from "./gradient_route.ts";
 import { createProjector, type Projector, projectorMatmuls } from "./projector.ts";
-import { BLOCK_ROWS, type RuleState, type RuleWorkspace, type UpdateRule } from "./rules/rule.ts";
+import {
+  BLOCK_ROWS,
+  type RuleSizes,
+  type RuleState,
+  type RuleWorkspace,
+  type UpdateRule,
+} from "./rules/rule.ts";
 import {
   createStableSpamScratch,
   createStableSpamState,
@@ -26,6 +31,8 @@ export interface RulesByKind {
   readonly matrices: RuleName;
   /** Embedding and head. */
   readonly embeddings: RuleName;
+  /** The head, also where the embedding is the head, if it has another rule. */
+  readonly head?: RuleName;
   /** Norms, biases and adapters. */
   readonly others: RuleName;
 }
@@ -50,6 +57,8 @@ export interface OptimizerShape {
   readonly rules: RulesByKind;
   /** The low-rank space; none: full-rank gradients. */
   readonly projection?: ProjectionShape;
+  /** Rank of the space in which an update rule measures gradients, where it has one: APOLLO's. */
+  readonly rank?: number;
   /** Micro-batches per step. */
   readonly gradientAccumulation: number;
   /** Keep the gradients of a step until they are applied together, so that processes can sum them. */
@@ -158,9 +167,10 @@ export function createParameterStates(
 ): ParameterState[] {
   const trained = parameters.all.filter(({ trainable }) => trainable);
   const keeps = keepsGradients(shape, trained.every(isAdapter));
-  const states = trained.map((parameter) =>
-    createState(allocator, parameter, shape, { tokens, keeps })
-  );
+  const states = trained.map((parameter) => {
+    const rule = ruleOf(parameter, parameters, shape);
+    return createState(allocator, parameter, rule, shape, { tokens, keeps });
+  });
   const room = roomOfBlocks(states, shape);
   // The low-rank products of an adapter on a tied head are gone when its blocks are computed.
   if (parameters.head === parameters.embedding && parameters.headAdapter) return states;
@@ -238,12 +248,15 @@ function blockRowsOf(
 }
 
 /** Matrix products of a step for these parameters, for sizing the matmul workspace. */
-export function optimizerMatmuls(states: readonly ParameterState[]): MatmulShape[] {
+export function optimizerMatmuls(
+  states: readonly ParameterState[],
+  shape: OptimizerShape,
+): MatmulShape[] {
   return states.flatMap((state) => [
     ...(state.projector
       ? projectorMatmuls(state.projector, { route: state.route, rows: state.updateRows })
       : []),
-    ...state.rule.matmuls(reducedShape(state)),
+    ...state.rule.matmuls(reducedShape(state), sizesOf(shape)),
   ]);
 }
 
@@ -266,8 +279,13 @@ function reducedShape(
   return projector?.lowRankShape ?? parameter.shape;
 }
 
-function ruleOf(kind: ParameterKind, { matrices, embeddings, others }: RulesByKind): UpdateRule {
-  switch (kind) {
+function ruleOf(
+  parameter: Parameter,
+  { head }: LlamaParameters,
+  { rules: { matrices, embeddings, others, ...rules } }: OptimizerShape,
+): UpdateRule {
+  if (parameter === head) return RULES[rules.head ?? embeddings];
+  switch (parameter.kind) {
     case "projection":
       return RULES[matrices];
     case "embedding":
@@ -278,13 +296,19 @@ function ruleOf(kind: ParameterKind, { matrices, embeddings, others }: RulesByKi
   }
 }
 
+function sizesOf({ rank = 0 }: OptimizerShape): RuleSizes {
+  return { rank };
+}
+
 function createState(
   allocator: Allocator,
   parameter: Parameter,
-  { rules, projection, gradientAccumulation, stableSpam, wholeGradients, blocks = BLOCKS }:
-    OptimizerShape,
+  rule: UpdateRule,
+  optimizer: OptimizerShape,
   { tokens, keeps }: { readonly tokens: number; readonly keeps: boolean },
 ): ParameterState {
+  const { projection, gradientAccumulation, stableSpam, wholeGradients, blocks = BLOCKS } =
+    optimizer;
   const { name, shape, kind } = parameter;
   const projector = kind === "projection" && projection
     ? createProjector(allocator, {
@@ -296,7 +320,6 @@ function createState(
     })
     : undefined;
   const reduced = reducedShape({ parameter, projector });
-  const rule = ruleOf(kind, rules);
   const fira = projector && projection?.fira ? createFiraState(allocator, name) : undefined;
   const route = projector && !fira && !wholeGradients
     ? routeOf(projector, tokens, blocks.block)
@@ -311,7 +334,7 @@ function createState(
     route,
     updateRows: route && !formsGradient(route) ? updateRowsOf(parameter, blocks) : undefined,
     rule,
-    state: rule.createState(allocator, name, reduced),
+    state: rule.createState(allocator, name, reduced, sizesOf(optimizer)),
     accumulated: gradientAccumulation > 1 || keeps
       ? allocator.tensor({
         name: `${name}.accumulated`,
@@ -327,7 +350,7 @@ export function createOptimizerScratch(
   allocator: Allocator,
   parameters: LlamaParameters,
   states: readonly ParameterState[],
-  { clips }: Pick<OptimizerShape, "clips">,
+  shape: OptimizerShape,
 ): OptimizerScratch {
   const tied = parameters.head === parameters.embedding;
   const stored = (shape: readonly number[]) => storedBytes(shape) / 4;
@@ -354,7 +377,7 @@ export function createOptimizerScratch(
       dtype: "float32",
       purpose: "workspace",
     }),
-    squares: clips
+    squares: shape.clips
       ? allocator.tensor({
         name: "gradient_squares",
         shape: [states.reduce((sum, state) => sum + gradientBlocks(state).length, 0)],
@@ -372,17 +395,18 @@ export function createOptimizerScratch(
     stableSpam: states.some(({ stableSpam }) => stableSpam)
       ? createStableSpamScratch(allocator)
       : undefined,
-    rules: createRuleWorkspaces(allocator, states),
+    rules: createRuleWorkspaces(allocator, states, sizesOf(shape)),
   };
 }
 
 function createRuleWorkspaces(
   allocator: Allocator,
   states: readonly ParameterState[],
+  sizes: RuleSizes,
 ): Map<UpdateRule, RuleWorkspace> {
   const byRule = Map.groupBy(states, ({ rule }) => rule);
   return new Map([...byRule].flatMap(([rule, states]) => {
-    const workspace = rule.createWorkspace?.(allocator, states.map(reducedShape));
+    const workspace = rule.createWorkspace?.(allocator, states.map(reducedShape), sizes);
     return workspace ? [[rule, workspace]] : [];
   }));
 }

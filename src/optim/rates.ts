@@ -16,7 +16,9 @@ export interface OptimizerRates {
   readonly momentumReset: number;
   /** GaLore's α: the factor of a low-rank update. */
   readonly galoreScale: number;
-  /** Steps from a subspace's first refresh to its second. */
+  /** APOLLO's α: an update is scaled by its root. */
+  readonly apolloScale: number;
+  /** Steps from a subspace's first refresh to its second, or between APOLLO's projections. */
   readonly updateProjGap: number;
   /** Similarities that the lazy rule averages; see lazy_refresh.ts. */
   readonly queueSize: number;

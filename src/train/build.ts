@@ -143,7 +143,7 @@ function allocate(
     factors: states.some(({ route }) => route),
     dtype,
     loraDropout: shape.lora?.dropout,
-    matmuls: [...optimizerMatmuls(states), ...headProducts],
+    matmuls: [...optimizerMatmuls(states, shape.optimizer), ...headProducts],
   });
   const optimizer = Optimizer.create(allocator, parameters, states, shape.optimizer, model.matmul);
   const load = createLoadWorkspace(allocator, parameters, optimizer.idle);

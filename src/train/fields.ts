@@ -8,12 +8,14 @@ import { LORA_TARGETS } from "../model/description.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { described, orLive, section } from "../options/schema.ts";
 import {
+  apolloScalesText,
   EMBEDDING_OPTIMIZERS,
   embeddingsText,
   hasInt4Projection,
   hasInt8Weights,
   onWith,
   optimizerField,
+  ranksText,
   ratesText,
   WEIGHT_METHODS,
 } from "./method_fields.ts";
@@ -89,9 +91,11 @@ const rankOrAuto = z.union([count(), z.literal("auto")], {
 /** The rank options of a run, which has data to choose ranks from; `memory` has none. */
 export const rankFields = section("Optimizer", {
   rank: rankOrAuto.meta(described(
-    phrase`rank of the low-rank gradient space, lower for smaller matrices; auto: for each matrix,
-      the lowest rank that keeps ${option("energyShare")} of its first gradients`,
-  )).meta({ value: "R|auto", derived: "a quarter of the model's width" }),
+    phrase`rank of the low-rank gradient space, or of that in which APOLLO measures; lower for smaller
+      matrices; auto: with GaLore for each matrix the lowest rank that keeps ${
+      option("energyShare")
+    } of its first gradients`,
+  )).meta({ value: "R|auto", derived: ranksText() }),
   energyShare: share().default(0.9).meta(described(
     phrase`share of a gradient's energy that ${option("rank", "auto")} keeps`,
   )),
@@ -130,8 +134,9 @@ export const memoryFields = {
       "training method: GaLore's project gradients to a low rank, Q-GaLore's also keeps INT8 weights",
     ),
     rank: rankOrAuto.describe(
-      "rank of the low-rank gradient space, lower for smaller matrices",
-    ).meta({ value: "R", derived: "a quarter of the model's width" }),
+      "rank of the low-rank gradient space, or of that in which APOLLO measures; lower for smaller " +
+        "matrices",
+    ).meta({ value: "R", derived: ranksText() }),
     weightQuant: z.boolean().optional().describe(
       "store attention and feed-forward projections in INT8",
     ).meta({ derived: onWith(hasInt8Weights) }),
@@ -172,8 +177,11 @@ export const optimizerFields = section("Optimizer", {
   galoreScale: z.number().positive().default(0.25).describe(
     "scale of the low-rank update (alpha in the GaLore paper)",
   ),
+  apolloScale: z.number().positive().optional().describe(
+    "scale of APOLLO's update, which is multiplied by its root",
+  ).meta({ derived: apolloScalesText() }),
   updateProjGap: count().default(200).describe(
-    "steps between refreshes of a matrix's subspace, until it settles",
+    "steps between refreshes of a matrix's subspace, until it settles; between APOLLO's projections",
   ),
   cosThreshold: share().default(0.4).describe(
     "mean similarity of successive subspaces at which a subspace counts as settled",

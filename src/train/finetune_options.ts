@@ -215,6 +215,7 @@ export const finetuneOptions: Options<FinetuneOptions, FinetuneInput> = defineOp
       momentumReset: options.momentumReset ?? (options.stableSpam ? MOMENTUM_RESET : 0),
       maxGradNorm: options.maxGradNorm ?? FINETUNE_GRAD_NORM,
       lr: options.lr ?? methodOf(optimizer).lr.finetune,
+      apolloScale: options.apolloScale ?? methodOf(optimizer).apollo?.scale ?? 1,
       loraAlpha: options.loraAlpha ?? 2 * options.loraRank,
     };
   },

@@ -7,8 +7,8 @@
 import { type Capabilities, CONSUMER_CARD } from "../gpu/capabilities.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { longestSequence } from "../model/rope_scaling.ts";
-import { isLowRank, WEIGHT_METHODS } from "./method_fields.ts";
-import { METHOD_NAMES, type MethodName, methodOf, rankOptionOf } from "./methods.ts";
+import { WEIGHT_METHODS } from "./method_fields.ts";
+import { hasRank, METHOD_NAMES, type MethodName, methodOf, rankOptionOf } from "./methods.ts";
 import type { MemoryInput } from "./memory_options.ts";
 import { type MemoryPlan, planMemory } from "./plan.ts";
 import { rankOf } from "./presets.ts";
@@ -240,8 +240,9 @@ function openMethods({ config, options }: SizedRun): Values[] {
     ? METHOD_NAMES
     : WEIGHT_METHODS;
   return names.flatMap((optimizer): Values[] => {
-    if (!isLowRank(methodOf(optimizer))) return [{ optimizer }];
-    const usual = rankOf({}, config);
+    const method = methodOf(optimizer);
+    if (!hasRank(method)) return [{ optimizer }];
+    const usual = rankOf({}, config, method);
     const ranks = typeof rank === "number" ? [rank] : [usual, ...halves(usual, usual >> 2)];
     return ranks.map((rank) => ({ optimizer, rank }));
   });
@@ -257,9 +258,9 @@ function openLengths({ config, options }: SizedRun): number[] {
 /** Options for lower ranks than the run's, if its method has one. */
 function lowerRanks({ config, options }: SizedRun): Values[] {
   const { optimizer, rank, loraRank } = options as Values;
-  const name = rankOptionOf(methodOf(optimizer as MethodName));
+  const method = methodOf(optimizer as MethodName), name = rankOptionOf(method);
   if (!name) return [];
-  const own = name === "rank" ? rankOf({ rank: rank as number }, config) : Number(loraRank);
+  const own = name === "rank" ? rankOf({ rank: rank as number }, config, method) : Number(loraRank);
   return halves(own, LEAST_RANK).map((rank) => ({ [name]: rank }));
 }
 

@@ -7,7 +7,7 @@ import type { LlamaConfig } from "../model/config.ts";
 import { LORA_TARGETS, PROJECTIONS } from "../model/description.ts";
 import { type OffloadedType, variantOf, type WeightType } from "../model/parameters.ts";
 import { longestSequence } from "../model/rope_scaling.ts";
-import { effectiveRank } from "../optim/optimizer_state.ts";
+import { effectiveRank, type RulesByKind } from "../optim/optimizer_state.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
 import { readBaseConfig, readModelConfig } from "../formats/pretrained_model.ts";
 import type { TrainingShape } from "./build.ts";
@@ -124,7 +124,7 @@ export function trainingShape(
       rules: {
         ...method.rules,
         ...(options.adam4bit && { matrices: "adam4bit", others: "adam4bit" }),
-        embeddings: chosenEmbeddingRule(options) ?? method.rules.embeddings,
+        ...embeddingRules(options, method),
       },
       projection: method.projection && {
         rank: rankOf(options, config),
@@ -132,11 +132,21 @@ export function trainingShape(
         groupSize: options.projGroupSize,
         fira: options.fira || undefined,
       },
+      rank: method.apollo && rankOf(options, config, method),
       gradientAccumulation,
       clips: options.maxGradNorm > 0 || undefined,
       stableSpam: options.stableSpam || undefined,
     },
   };
+}
+
+/** The rules of embedding and head: one for both, if it was asked for. */
+function embeddingRules(
+  options: Parameters<typeof chosenEmbeddingRule>[0],
+  { rules: { embeddings, head } }: Method,
+): Pick<RulesByKind, "embeddings" | "head"> {
+  const chosen = chosenEmbeddingRule(options);
+  return chosen ? { embeddings: chosen, head: undefined } : { embeddings, head };
 }
 
 /**
@@ -171,8 +181,8 @@ function weightType(
 
 /** The hyperparameters of a run's steps. */
 export function optimizerRates(options: PretrainOptions | FinetuneOptions): OptimizerRates {
-  const { beta1, beta2, adamEps, weightDecay, maxGradNorm, galoreScale, stochasticRound, seed } =
-    options;
+  const { beta1, beta2, adamEps, weightDecay, maxGradNorm, stochasticRound, seed } = options;
+  const { galoreScale, apolloScale } = options;
   const { momentumReset, updateProjGap, queueSize, cosThreshold, gammaProj } = options;
   const { loraplusLrRatio, loraplusLrEmbedding } = options;
   return {
@@ -183,6 +193,7 @@ export function optimizerRates(options: PretrainOptions | FinetuneOptions): Opti
     maxGradNorm,
     momentumReset,
     galoreScale,
+    apolloScale,
     stochasticRound,
     seed,
     updateProjGap,

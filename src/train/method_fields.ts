@@ -12,8 +12,10 @@ import {
   rankOptionOf,
 } from "./methods.ts";
 
+export const trainsWeights = ({ trains }: Method) => trains === "weights";
+
 /** Methods that train weights: from random ones, only these do. */
-export const WEIGHT_METHODS = methodsWith(({ trains }) => trains === "weights");
+export const WEIGHT_METHODS = methodsWith(trainsWeights);
 
 /** A method as documents generated from the schema show it, such as OpenAPI's. */
 export interface DescribedMethod {
@@ -55,6 +57,17 @@ function byMethod(valueOf: (method: Method) => string | number | undefined): str
 /** The default rates of a kind of run. */
 export function ratesText(run: keyof Method["lr"]): string {
   return byMethod(({ lr }) => lr[run]);
+}
+
+/** The default of `apolloScale`. */
+export function apolloScalesText(): string {
+  return byMethod(({ apollo }) => apollo?.scale);
+}
+
+/** The default of `rank`. */
+export function ranksText(): string {
+  const own = methodsWith(({ apollo }) => apollo?.rank);
+  return `a quarter of the model's width; 1 with ${own.join(", ")}`;
 }
 
 /** The update rules that embedding and head may have, by the values of `embeddingOptimizer`. */
@@ -99,6 +112,7 @@ export const hasInt4Projection = ({ projection }: Method) => projection === "int
 export const isLowRank = ({ projection }: Method) => projection !== undefined;
 export const trainsByAdam = ({ trains, rules }: Method) =>
   trains === "weights" && ["adam", "adam8bit"].includes(rules.matrices);
+export const isApollo = ({ apollo }: Method) => apollo !== undefined;
 export const trainsAdapters = ({ trains }: Method) => trains === "adapters";
 
 /** Whether weights and projections are quantised: as requested, or by the method's default. */

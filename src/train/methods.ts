@@ -18,6 +18,8 @@ export interface Method {
   readonly weights: "dtype" | "int8" | "nf4";
   /** The format of GaLore's projection matrices; absent with full-rank gradients. */
   readonly projection?: "int4" | "float32";
+  /** Of APOLLO's methods, which measure gradients in a space of low rank. */
+  readonly apollo?: ApolloDefaults;
   /** The update rule of each kind of parameter. */
   readonly rules: RulesByKind;
   /** Default learning rates of each kind of run. */
@@ -28,6 +30,14 @@ export interface Method {
   readonly optim: readonly string[];
   /** The keys that select it in a LLaMA-Factory file, together with `optim`. */
   readonly llamaFactory: LlamaFactoryKeys;
+}
+
+/** APOLLO's defaults, as in its paper and transformers' documentation. */
+export interface ApolloDefaults {
+  /** Rank of its space; a quarter of the model's width if absent. */
+  readonly rank?: number;
+  /** α: updates are scaled by its root. */
+  readonly scale: number;
 }
 
 /** Peak learning rates, by what a run does. */
@@ -49,7 +59,9 @@ export interface LlamaFactoryKeys {
   /** As LLaMA-Factory has it. */
   readonly finetuning_type: "full" | "lora";
   /** The key that is true in such a file, if any. */
-  readonly switch?: "use_galore" | "use_muon";
+  readonly switch?: "use_galore" | "use_apollo" | "use_muon";
+  /** The value of `apollo_scale_type`, if it is not the default, channel. */
+  readonly scaleType?: "tensor";
   /** As LLaMA-Factory has it. */
   readonly quantization_bit?: 4;
   /** LLaMA-Factory has no such method: the keys must agree, and our own `optimizer` selects it. */
@@ -68,6 +80,8 @@ const ADAM_8BIT = { matrices: "adam8bit", embeddings: "adam", others: "adam8bit"
  */
 const FACTORED = { ...ADAM_8BIT, embeddings: "adam_factored" } as const;
 const ADAM = { matrices: "adam", embeddings: "adam", others: "adam" } as const;
+/** From random weights as in APOLLO's experiments, of which fine-tuning has 1e-5 to 1e-4 (its section 5.2). */
+const APOLLO_RATES = { pretrain: 0.01, continue: 0.001, finetune: 1e-4 } as const;
 
 /** The methods by the name that `optimizer` takes; the first is the default. */
 export const METHODS = {
@@ -131,6 +145,80 @@ export const METHODS = {
     aliases: [],
     optim: ["adamw_8bit", "adamw_bnb_8bit", "paged_adamw_8bit"],
     llamaFactory: { finetuning_type: "full" },
+  },
+  apollo: {
+    title: "APOLLO",
+    about:
+      "Trains every weight with full-rank gradients, of which each channel is scaled as Adam " +
+      "would in a low-rank space. Needs no more optimizer memory than GaLore, and no projections.",
+    trains: "weights",
+    weights: "dtype",
+    apollo: { scale: 1 },
+    rules: { ...ADAM, matrices: "apollo" },
+    lr: APOLLO_RATES,
+    aliases: [],
+    optim: ["apollo_adamw", "apollo_adamw_layerwise"],
+    llamaFactory: { finetuning_type: "full", switch: "use_apollo" },
+  },
+  apollo_mini: {
+    title: "APOLLO-Mini",
+    about: "Trains every weight with full-rank gradients, of which each matrix is scaled as Adam " +
+      "would in a space of rank 1. Needs almost no optimizer memory.",
+    trains: "weights",
+    weights: "dtype",
+    apollo: { rank: 1, scale: 128 },
+    rules: { ...ADAM, matrices: "apollo_mini" },
+    lr: APOLLO_RATES,
+    aliases: [],
+    optim: [],
+    llamaFactory: { finetuning_type: "full", switch: "use_apollo", scaleType: "tensor" },
+  },
+  q_apollo: {
+    title: "Q-APOLLO",
+    about: "APOLLO with weights in INT8 and 8-bit moments.",
+    trains: "weights",
+    weights: "int8",
+    apollo: { scale: 1 },
+    rules: { ...FACTORED, matrices: "apollo8bit" },
+    lr: APOLLO_RATES,
+    aliases: [],
+    optim: [],
+    llamaFactory: { finetuning_type: "full", switch: "use_apollo", byOwnName: true },
+  },
+  q_apollo_mini: {
+    title: "Q-APOLLO-Mini",
+    about: "APOLLO-Mini with weights in INT8. Needs the least memory of the methods that train " +
+      "the whole model, but for an accumulated gradient.",
+    trains: "weights",
+    weights: "int8",
+    apollo: { rank: 1, scale: 128 },
+    rules: { ...FACTORED, matrices: "apollo_mini8bit" },
+    lr: APOLLO_RATES,
+    aliases: [],
+    optim: [],
+    llamaFactory: {
+      finetuning_type: "full",
+      switch: "use_apollo",
+      scaleType: "tensor",
+      byOwnName: true,
+    },
+  },
+  scale: {
+    title: "SCALE",
+    about: "Trains every weight with full-rank gradients that are divided by their norms, and " +
+      "momentum in the head alone. Needs almost no optimizer memory.",
+    trains: "weights",
+    weights: "dtype",
+    rules: {
+      matrices: "scale",
+      embeddings: "scale_embedding",
+      head: "scale_head",
+      others: "adam",
+    },
+    lr: { pretrain: 0.001, continue: 1e-4, finetune: 2e-5 },
+    aliases: [],
+    optim: [],
+    llamaFactory: { finetuning_type: "full", byOwnName: true },
   },
   muon: {
     title: "Muon",
@@ -214,5 +302,10 @@ export function hasNarrowMoments({ rules }: Method): boolean {
 /** The option that sets a method's rank, if any. */
 export function rankOptionOf(method: Method): "rank" | "loraRank" | undefined {
   if (method.trains === "adapters") return "loraRank";
-  return method.projection && "rank";
+  return hasRank(method) ? "rank" : undefined;
+}
+
+/** Whether a rank is part of it: that of its projections, or of the space in which it measures. */
+export function hasRank({ projection, apollo }: Method): boolean {
+  return !!projection || !!apollo;
 }

@@ -10,14 +10,16 @@ import type { Rule } from "../options/schema.ts";
 import {
   chosenEmbeddingRule,
   hasInt4Projection,
-  hasInt8Weights,
+  isApollo,
   isLowRank,
   quantisation,
   trainsAdapters,
   trainsByAdam,
+  trainsWeights,
 } from "./method_fields.ts";
 import {
   DEFAULT_METHOD,
+  hasRank,
   type Method,
   type MethodName,
   methodNamed,
@@ -115,15 +117,22 @@ const PRESET_EFFECTS: readonly Effect[] = [
 
 /** Of the method, in every training run and its plan. */
 const METHOD_EFFECTS: readonly Effect[] = [
-  onlyWith(["weightQuant"], hasInt8Weights, "INT8 weights need"),
+  onlyWith(["weightQuant"], trainsWeights, "INT8 weights need"),
   onlyWith(["projQuant"], hasInt4Projection, "an INT4 projection needs"),
-  onlyWith(["rank", "fira"], isLowRank),
+  onlyWith(["rank"], hasRank),
+  onlyWith(["fira"], isLowRank),
   onlyWith(["stableSpam"], trainsByAdam),
-  onlyWith(["weightGroupSize"], hasInt8Weights, "groups of INT8 weights need"),
+  only(
+    ["rank"],
+    (options) => options.rank !== "auto" || isLowRank(method(options)),
+    ({ optimizer }) =>
+      `auto keeps a share of what GaLore projects to: give a number with ${optimizer}`,
+  ),
+  onlyWith(["weightGroupSize"], trainsWeights, "groups of INT8 weights need"),
   only(
     ["weightGroupSize"],
     (options) => quantised(options).weightQuant || options.embeddingQuant === true,
-    phrase`applies to INT8 weights, which ${option("weightQuant", false)} switches off`,
+    phrase`applies to INT8 weights: ${option("weightQuant", true)}`,
   ),
   onlyWith(["projGroupSize"], hasInt4Projection, "groups of an INT4 projection need"),
   only(
@@ -142,7 +151,7 @@ const METHOD_EFFECTS: readonly Effect[] = [
     phrase`needs ${option("activationCheckpointing", true)}: it quantises what that keeps`,
   ),
   onlyWith(["adam4bit"], ({ rules }) => rules.matrices === "adam8bit", "4-bit moments need"),
-  onlyWith(["embeddingQuant"], hasInt8Weights, "INT8 embeddings need"),
+  onlyWith(["embeddingQuant"], trainsWeights, "INT8 embeddings need"),
   only(
     ["embedding4bit"],
     (_, { embeddingQuant }) => embeddingQuant !== true,
@@ -154,10 +163,9 @@ const METHOD_EFFECTS: readonly Effect[] = [
 
 /** Of the update, in every training run. */
 const UPDATE_EFFECTS: readonly Effect[] = [
-  onlyWith(
-    ["galoreScale", "updateProjGap", "cosThreshold", "gammaProj", "queueSize", "energyShare"],
-    isLowRank,
-  ),
+  onlyWith(["updateProjGap"], hasRank),
+  onlyWith(["apolloScale"], isApollo),
+  onlyWith(["galoreScale", "cosThreshold", "gammaProj", "queueSize", "energyShare"], isLowRank),
   onlyWith(["momentumReset"], trainsByAdam),
   only(["energyShare"], ({ rank }) => rank === "auto", phrase`needs ${option("rank", "auto")}`),
   only(
@@ -184,11 +192,11 @@ const UPDATE_EFFECTS: readonly Effect[] = [
 ];
 
 const ROUNDING_EFFECTS: readonly Effect[] = [
-  onlyWith(["stochasticRound"], hasInt8Weights, "stochastic rounding needs"),
+  onlyWith(["stochasticRound"], trainsWeights, "stochastic rounding needs"),
   only(
     ["stochasticRound"],
-    ({ weightQuant, embeddingQuant }) => weightQuant !== false || embeddingQuant === true,
-    "applies to INT8 weights, which are switched off",
+    (options) => quantised(options).weightQuant || options.embeddingQuant === true,
+    phrase`applies to INT8 weights: ${option("weightQuant", true)}`,
   ),
 ];
 

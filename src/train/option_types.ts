@@ -51,13 +51,14 @@ export interface MemoryOptions {
    */
   readonly optimizer: MethodName;
   /**
-   * Rank of the low-rank gradient space, lower for smaller matrices.
-   * @default a quarter of the model's width
+   * Rank of the low-rank gradient space, or of that in which APOLLO measures; lower for smaller
+   * matrices.
+   * @default a quarter of the model's width; 1 with apollo_mini, q_apollo_mini
    */
   readonly rank?: number | "auto";
   /**
    * Store attention and feed-forward projections in INT8.
-   * @default on with q_galore_adamw8bit
+   * @default on with q_galore_adamw8bit, q_apollo, q_apollo_mini
    */
   readonly weightQuant: boolean;
   /**
@@ -69,8 +70,9 @@ export interface MemoryOptions {
    * Update rule of embedding and head, where they are trained: adamw has two float32 moments per
    * weight; adam_factored one in 8 bits, and second moments of rows and columns (Adafactor);
    * adamw8bit two in 8 bits, which raises the loss with a large vocabulary.
-   * @default adam_factored with q_galore_adamw8bit; adamw with galore_adamw, galore_adamw8bit,
-   * adamw, adamw8bit, muon, muon8bit, lora, qlora
+   * @default adam_factored with q_galore_adamw8bit, q_apollo, q_apollo_mini; adamw with
+   * galore_adamw, galore_adamw8bit, adamw, adamw8bit, apollo, apollo_mini, muon, muon8bit, lora,
+   * qlora
    */
   readonly embeddingOptimizer?: "adamw" | "adamw8bit" | "adam_factored";
   /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */
@@ -117,7 +119,7 @@ export interface MemoryOptions {
   readonly vocabSize?: number;
   /**
    * Store the embedding and head in INT8.
-   * @default on with q_galore_adamw8bit, where they are not trained
+   * @default on with q_galore_adamw8bit, q_apollo, q_apollo_mini, where they are not trained
    */
   readonly embeddingQuant: boolean;
   /**
@@ -259,14 +261,15 @@ export interface PretrainOptions {
    */
   readonly optimizer: MethodName;
   /**
-   * Rank of the low-rank gradient space, lower for smaller matrices; auto: for each matrix, the
-   * lowest rank that keeps `energyShare` of its first gradients.
-   * @default a quarter of the model's width
+   * Rank of the low-rank gradient space, or of that in which APOLLO measures; lower for smaller
+   * matrices; auto: with GaLore for each matrix the lowest rank that keeps `energyShare` of its
+   * first gradients.
+   * @default a quarter of the model's width; 1 with apollo_mini, q_apollo_mini
    */
   readonly rank?: number | "auto";
   /**
    * Store attention and feed-forward projections in INT8.
-   * @default on with q_galore_adamw8bit
+   * @default on with q_galore_adamw8bit, q_apollo, q_apollo_mini
    */
   readonly weightQuant: boolean;
   /**
@@ -278,8 +281,9 @@ export interface PretrainOptions {
    * Update rule of embedding and head, where they are trained: adamw has two float32 moments per
    * weight; adam_factored one in 8 bits, and second moments of rows and columns (Adafactor);
    * adamw8bit two in 8 bits, which raises the loss with a large vocabulary.
-   * @default adam_factored with q_galore_adamw8bit; adamw with galore_adamw, galore_adamw8bit,
-   * adamw, adamw8bit, muon, muon8bit, lora, qlora
+   * @default adam_factored with q_galore_adamw8bit, q_apollo, q_apollo_mini; adamw with
+   * galore_adamw, galore_adamw8bit, adamw, adamw8bit, apollo, apollo_mini, muon, muon8bit, lora,
+   * qlora
    */
   readonly embeddingOptimizer?: "adamw" | "adamw8bit" | "adam_factored";
   /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */
@@ -378,7 +382,12 @@ export interface PretrainOptions {
    */
   readonly galoreScale: number;
   /**
-   * Steps between refreshes of a matrix's subspace, until it settles.
+   * Scale of APOLLO's update, which is multiplied by its root.
+   * @default 1 with apollo, q_apollo; 128 with apollo_mini, q_apollo_mini
+   */
+  readonly apolloScale: number;
+  /**
+   * Steps between refreshes of a matrix's subspace, until it settles; between APOLLO's projections.
    * @default 200
    */
   readonly updateProjGap: number;
@@ -404,9 +413,10 @@ export interface PretrainOptions {
   readonly stochasticRound: boolean;
   /**
    * Peak learning rate.
-   * @default 0.01 with q_galore_adamw8bit, galore_adamw, galore_adamw8bit; 0.001 with adamw,
-   * adamw8bit, muon, muon8bit; with `from`, 0.001 with q_galore_adamw8bit, galore_adamw,
-   * galore_adamw8bit; 0.0001 with adamw, adamw8bit, muon, muon8bit, lora, qlora
+   * @default 0.01 with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, apollo, apollo_mini,
+   * q_apollo, q_apollo_mini; 0.001 with adamw, adamw8bit, scale, muon, muon8bit; with `from`, 0.001
+   * with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, apollo, apollo_mini, q_apollo,
+   * q_apollo_mini; 0.0001 with adamw, adamw8bit, scale, muon, muon8bit, lora, qlora
    */
   readonly lr: number;
   /**
@@ -442,7 +452,7 @@ export interface PretrainOptions {
   readonly trainEmbeddings: boolean;
   /**
    * Store the embedding and head in INT8.
-   * @default on with q_galore_adamw8bit, where they are not trained
+   * @default on with q_galore_adamw8bit, q_apollo, q_apollo_mini, where they are not trained
    */
   readonly embeddingQuant: boolean;
   /**
@@ -660,14 +670,15 @@ export interface FinetuneOptions {
    */
   readonly optimizer: MethodName;
   /**
-   * Rank of the low-rank gradient space, lower for smaller matrices; auto: for each matrix, the
-   * lowest rank that keeps `energyShare` of its first gradients.
-   * @default a quarter of the model's width
+   * Rank of the low-rank gradient space, or of that in which APOLLO measures; lower for smaller
+   * matrices; auto: with GaLore for each matrix the lowest rank that keeps `energyShare` of its
+   * first gradients.
+   * @default a quarter of the model's width; 1 with apollo_mini, q_apollo_mini
    */
   readonly rank?: number | "auto";
   /**
    * Store attention and feed-forward projections in INT8.
-   * @default on with q_galore_adamw8bit
+   * @default on with q_galore_adamw8bit, q_apollo, q_apollo_mini
    */
   readonly weightQuant: boolean;
   /**
@@ -679,8 +690,9 @@ export interface FinetuneOptions {
    * Update rule of embedding and head, where they are trained: adamw has two float32 moments per
    * weight; adam_factored one in 8 bits, and second moments of rows and columns (Adafactor);
    * adamw8bit two in 8 bits, which raises the loss with a large vocabulary.
-   * @default adam_factored with q_galore_adamw8bit; adamw with galore_adamw, galore_adamw8bit,
-   * adamw, adamw8bit, muon, muon8bit, lora, qlora
+   * @default adam_factored with q_galore_adamw8bit, q_apollo, q_apollo_mini; adamw with
+   * galore_adamw, galore_adamw8bit, adamw, adamw8bit, apollo, apollo_mini, muon, muon8bit, lora,
+   * qlora
    */
   readonly embeddingOptimizer?: "adamw" | "adamw8bit" | "adam_factored";
   /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */
@@ -813,7 +825,12 @@ export interface FinetuneOptions {
    */
   readonly galoreScale: number;
   /**
-   * Steps between refreshes of a matrix's subspace, until it settles.
+   * Scale of APOLLO's update, which is multiplied by its root.
+   * @default 1 with apollo, q_apollo; 128 with apollo_mini, q_apollo_mini
+   */
+  readonly apolloScale: number;
+  /**
+   * Steps between refreshes of a matrix's subspace, until it settles; between APOLLO's projections.
    * @default 200
    */
   readonly updateProjGap: number;
@@ -839,8 +856,9 @@ export interface FinetuneOptions {
   readonly stochasticRound: boolean;
   /**
    * Peak learning rate.
-   * @default 0.0001 with q_galore_adamw8bit, galore_adamw, galore_adamw8bit; 0.00002 with adamw,
-   * adamw8bit, muon, muon8bit; 0.0002 with lora, qlora
+   * @default 0.0001 with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, apollo, apollo_mini,
+   * q_apollo, q_apollo_mini; 0.00002 with adamw, adamw8bit, scale, muon, muon8bit; 0.0002 with
+   * lora, qlora
    */
   readonly lr: number;
   /**
@@ -881,7 +899,7 @@ export interface FinetuneOptions {
   readonly trainEmbeddings: boolean;
   /**
    * Store the embedding and head in INT8.
-   * @default on with q_galore_adamw8bit, where they are not trained
+   * @default on with q_galore_adamw8bit, q_apollo, q_apollo_mini, where they are not trained
    */
   readonly embeddingQuant: boolean;
   /**

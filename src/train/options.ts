@@ -139,6 +139,7 @@ export const pretrainOptions: Options<PretrainOptions, PretrainInput> = defineOp
       momentumReset: options.momentumReset ?? (options.stableSpam ? MOMENTUM_RESET : 0),
       maxGradNorm: options.maxGradNorm ?? 0,
       lr: options.lr ?? (from === undefined ? rates.pretrain! : rates.continue),
+      apolloScale: options.apolloScale ?? methodOf(optimizer).apollo?.scale ?? 1,
       loraAlpha: options.loraAlpha ?? 2 * options.loraRank,
       warmupSteps: options.warmupSteps ?? Math.round(options.steps / 10),
     };

@@ -148,6 +148,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   "shape.lora.targets": "loraTarget",
   "shape.optimizer.rules.embeddings": "embeddingOptimizer",
   "shape.optimizer.projection.rank": "rank",
+  "shape.optimizer.rank": "rank",
   "shape.optimizer.projection.quantised": "projQuant",
   "shape.optimizer.projection.groupSize": "projGroupSize",
   "shape.optimizer.projection.fira": "fira",

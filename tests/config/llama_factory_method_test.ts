@@ -46,3 +46,26 @@ Deno.test("a name in optim that is not AdamW's goes with no other method", () =>
   ];
   for (const [keys, message] of refused) assertEquals(meaning(keys), message);
 });
+
+Deno.test("keys of APOLLO that it does not have, or that do not go together", () => {
+  const apollo = { finetuning_type: "full", use_apollo: true };
+  const refused: [Record<string, unknown>, string][] = [
+    [{ ...apollo, apollo_scale_type: "row" }, "must be channel or tensor, got row"],
+    [{ finetuning_type: "full", apollo_scale_type: "tensor" }, "needs use_apollo: true"],
+    [
+      { ...apollo, optimizer: "apollo", apollo_scale_type: "tensor" },
+      "tensor disagrees with optimizer: apollo",
+    ],
+    [
+      { ...apollo, optim: "adamw_8bit" },
+      "adamw_8bit is not supported with use_apollo: true: moments are float32, adamw_torch, " +
+      "or 8-bit beside INT8 weights, optimizer: q_apollo or q_apollo_mini",
+    ],
+    [{ ...apollo, use_galore: true }, "true disagrees with use_galore: true"],
+    [
+      { finetuning_type: "full", optim: "apollo_adamw", optim_args: "scale_type=row" },
+      "optim_args: scale_type must be channel or tensor, got row",
+    ],
+  ];
+  for (const [keys, message] of refused) assertEquals(meaning(keys), message);
+});

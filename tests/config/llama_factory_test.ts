@@ -145,6 +145,40 @@ for (
         trainEmbeddings: true,
       },
     ],
+    [
+      "apollo",
+      "finetuning_type: full\nuse_apollo: true\napollo_layerwise: true\napollo_target: all\n" +
+      "apollo_rank: 128\napollo_scale: 32.0\napollo_scale_type: channel\napollo_proj: random\n" +
+      "apollo_update_interval: 100\napollo_proj_type: std\napollo_scale_front: true\n",
+      {
+        optimizer: "apollo",
+        weightQuant: false,
+        projQuant: false,
+        embeddingQuant: false,
+        rank: 128,
+        apolloScale: 32,
+        updateProjGap: 100,
+        trainEmbeddings: true,
+      },
+    ],
+    [
+      "apollo-mini",
+      "finetuning_type: full\nuse_apollo: true\napollo_scale_type: tensor\noptim: adamw_torch\n",
+      {
+        optimizer: "apollo_mini",
+        weightQuant: false,
+        projQuant: false,
+        embeddingQuant: false,
+        apolloScale: 128,
+        trainEmbeddings: true,
+      },
+    ],
+    [
+      "q-apollo beside use_apollo",
+      "finetuning_type: full\nuse_apollo: true\noptim: adamw_8bit\noptimizer: q_apollo\n" +
+      "train_embeddings: false\n",
+      { optimizer: "q_apollo", projQuant: false },
+    ],
     ["muon", "finetuning_type: full\nuse_muon: true\n", {
       optimizer: "muon",
       weightQuant: false,
@@ -296,6 +330,14 @@ for (
     }],
     ["template: default", {}],
     ["galore_target: [q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj]", {}],
+    ["optim: apollo_adamw\noptim_args: proj=random,rank=1,scale=64.0,scale_type=tensor", {
+      optimizer: "apollo_mini",
+      weightQuant: false,
+      projQuant: false,
+      embeddingQuant: false,
+      rank: 1,
+      apolloScale: 64,
+    }],
     ["optim: galore_adamw_8bit\ntrain_embeddings: false", {
       optimizer: "galore_adamw8bit",
       weightQuant: false,

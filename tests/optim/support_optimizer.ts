@@ -69,7 +69,7 @@ export class DrivenOptimizer {
     }));
     const parameters = { all: this.#parameters } as unknown as LlamaParameters;
     const states = createParameterStates(gpu, parameters, shape, 16);
-    const matmul = matmulWorkspace(gpu, optimizerMatmuls(states));
+    const matmul = matmulWorkspace(gpu, optimizerMatmuls(states, shape));
     this.optimizer = Optimizer.create(gpu, parameters, states, shape, matmul);
   }
 

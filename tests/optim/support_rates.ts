@@ -1,5 +1,6 @@
 /** Rates for which updates are well above rounding error. */
 import type { OptimizerRates } from "../../src/optim/rates.ts";
+import type { RuleSizes } from "../../src/optim/rules/rule.ts";
 
 export const RATES: OptimizerRates = {
   beta1: 0.9,
@@ -10,6 +11,7 @@ export const RATES: OptimizerRates = {
   maxGradNorm: 0,
   momentumReset: 0,
   galoreScale: 0.25,
+  apolloScale: 1,
   updateProjGap: 200,
   queueSize: 5,
   cosThreshold: 0.4,
@@ -17,3 +19,6 @@ export const RATES: OptimizerRates = {
   stochasticRound: false,
   seed: 42,
 };
+
+/** Of rules that have no space of their own. */
+export const SIZES: RuleSizes = { rank: 0 };

@@ -44,6 +44,7 @@ const CHANGES: Readonly<Record<string, unknown>> = {
   gradientAccumulation: 2,
   rank: 4,
   galoreScale: 2,
+  apolloScale: 2,
   updateProjGap: 3,
   cosThreshold: 1,
   gammaProj: 3,
@@ -89,7 +90,7 @@ const OF_NO_METHOD = [
 
 /** A setting in which each option of a method has something to change. */
 function usual(optimizer: MethodName): Record<string, unknown> {
-  const lowRank = isLowRank(methodOf(optimizer));
+  const method = methodOf(optimizer), lowRank = isLowRank(method);
   return {
     model: "-",
     data: ["-"],
@@ -101,6 +102,7 @@ function usual(optimizer: MethodName): Record<string, unknown> {
     ...(lowRank
       ? { rank: 8, updateProjGap: 1, cosThreshold: 0, gammaProj: 2, queueSize: 2 }
       : undefined),
+    ...(method.apollo && { updateProjGap: 1 }),
   };
 }
 
@@ -250,7 +252,11 @@ Deno.test("a stored job runs without the options that an earlier version ignored
     weightQuant: false,
     embeddingAdam8bit: false,
   };
-  assertEquals(effective(FINETUNE_EFFECTS, stored), { optimizer: "adamw", lr: 0.1 });
+  assertEquals(effective(FINETUNE_EFFECTS, stored), {
+    optimizer: "adamw",
+    lr: 0.1,
+    weightQuant: false,
+  });
 });
 
 function planOf(options: ReturnType<typeof memoryOptions.parse>): string {

@@ -40,6 +40,7 @@ Deno.test("defaults are Q-GaLore's", () => {
     shuffleBuffer: 1000,
     energyShare: 0.9,
     galoreScale: 0.25,
+    apolloScale: 1,
     updateProjGap: 200,
     cosThreshold: 0.4,
     gammaProj: 2,
@@ -149,21 +150,23 @@ Deno.test("all faults are reported at once", () => {
 
 for (
   const [given, message] of [
-    [{ optimizer: "galore_adamw", weightQuant: true }, "weightQuant: INT8 weights need"],
+    [{ optimizer: "qlora", from: "-", weightQuant: true }, "weightQuant: INT8 weights need"],
     [{ optimizer: "galore_adamw", projQuant: true }, "projQuant: an INT4 projection needs"],
-    [{ optimizer: "adamw", stochasticRound: true }, "stochasticRound: stochastic rounding needs"],
+    [
+      { optimizer: "adamw", stochasticRound: true },
+      "stochasticRound: applies to INT8 weights: weightQuant: true",
+    ],
     [
       { weightQuant: false, stochasticRound: true },
-      "stochasticRound: applies to INT8 weights, which are switched off",
+      "stochasticRound: applies to INT8 weights: weightQuant: true",
     ],
+    [{ rank: "auto", optimizer: "adamw" }, "or q_apollo or q_apollo_mini, got adamw"],
+    [{ rank: 8, optimizer: "muon" }, "rank: needs the optimizer q_galore_adamw8bit or galore_ada"],
     [
-      { rank: "auto", optimizer: "adamw" },
-      "rank: needs the optimizer q_galore_adamw8bit or galore_adamw or galore_adamw8bit, got adamw",
+      { rank: "auto", optimizer: "q_apollo" },
+      "rank: auto keeps a share of what GaLore projects to: give a number with q_apollo",
     ],
-    [
-      { rank: 8, optimizer: "muon" },
-      "rank: needs the optimizer q_galore_adamw8bit or galore_adamw or galore_adamw8bit, got muon",
-    ],
+    [{ apolloScale: 1, optimizer: "scale" }, "apolloScale: needs the optimizer apollo or"],
     [{ galoreScale: 1, optimizer: "muon8bit" }, "galoreScale: needs the optimizer q_galore"],
     [{ updateProjGap: 50, optimizer: "adamw8bit" }, "updateProjGap: needs the optimizer q_galore"],
     [{ cosThreshold: 0.5, optimizer: "adamw" }, "cosThreshold: needs the optimizer q_galore"],

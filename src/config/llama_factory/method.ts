@@ -11,7 +11,7 @@ import {
   methodNamed,
   methodOf,
 } from "../../train/methods.ts";
-import { fault, type KeyContext, type Meaning, show } from "./values.ts";
+import { fault, type KeyContext, type Meaning, optimArgs, show } from "./values.ts";
 
 /** Keys that select a method when true. */
 const SWITCHES = [
@@ -25,6 +25,7 @@ const SWITCHES = [
 export const METHOD_KEYS = [
   "finetuning_type",
   ...SWITCHES,
+  "apollo_scale_type",
   "optim",
   "quantization_bit",
 ] as const;
@@ -66,6 +67,12 @@ function valueFaults(file: KeyContext): Faults {
       faults[key] = fault(`must be true or false, got ${show(value)}`);
     }
   }
+  const scaleType = scaleTypeOf(file);
+  if (scaleType !== undefined && scaleType !== "channel" && scaleType !== "tensor") {
+    const message = `must be channel or tensor, got ${show(scaleType)}`;
+    if (file.get("apollo_scale_type") !== undefined) faults.apollo_scale_type = fault(message);
+    else faults.optim = fault(`optim_args: scale_type ${message}`);
+  }
   if (optim !== undefined && !optimOf(file)) {
     const known = METHOD_NAMES.flatMap((name) => methodOf(name).optim);
     faults.optim = {
@@ -103,6 +110,15 @@ function combinationFaults(file: KeyContext): Faults {
       `${file.get("optim")} is not supported for adapters: their moments are float32, adamw_torch`,
     );
   }
+  if (file.get("apollo_scale_type") !== undefined && (on ?? own) !== "use_apollo") {
+    faults.apollo_scale_type = fault("needs use_apollo: true");
+  }
+  if (on && !faults.optim && file.get("optimizer") === undefined && !methodsOf(file).length) {
+    faults.optim = fault(
+      `${file.get("optim")} is not supported with ${file.line(on)}: true: moments are float32, ` +
+        "adamw_torch, or 8-bit beside INT8 weights, optimizer: q_apollo or q_apollo_mini",
+    );
+  }
   if (plain) {
     const named = type !== undefined || on || bits || file.get("optimizer");
     if (!named) faults.optim = fault("also needs finetuning_type: full or lora");
@@ -134,6 +150,8 @@ function disagreements(file: KeyContext, own: string, known: Faults): Faults {
           (!optim.llamaFactory.switch || optim.llamaFactory.switch === onKey);
       case "quantization_bit":
         return method.llamaFactory.quantization_bit === file.get(key);
+      case "apollo_scale_type":
+        return !!method.apollo && (method.llamaFactory.scaleType ?? "channel") === file.get(key);
       default:
         return (key === onKey) === file.get(key);
     }
@@ -153,17 +171,29 @@ function optimOf(file: KeyContext): Method | undefined {
 }
 
 function optimizerOf(file: KeyContext): MethodName | undefined {
+  const fitting = methodsOf(file), optim = optimOf(file);
+  return fitting.find((name) => methodOf(name) === optim) ?? fitting[0];
+}
+
+/** The methods that the keys together may mean. */
+function methodsOf(file: KeyContext): MethodName[] {
   const type = file.get("finetuning_type"), bits = file.get("quantization_bit");
   const optim = optimOf(file);
   const on = SWITCHES.find((key) => file.get(key) === true) ?? optim?.llamaFactory.switch;
-  if (type === undefined && !bits && !on && !optim) return undefined;
+  if (type === undefined && !bits && !on && !optim) return [];
   const wanted = type ?? (bits ? "lora" : "full");
-  const fitting = METHOD_NAMES.filter((name) => {
+  const scaleType = scaleTypeOf(file) === "tensor" ? "tensor" : undefined;
+  return METHOD_NAMES.filter((name) => {
     const method = methodOf(name), keys = method.llamaFactory;
     return !keys.byOwnName && keys.finetuning_type === wanted && keys.switch === on &&
-      keys.quantization_bit === bits && hasNarrowMoments(method) === narrow(optim);
+      keys.scaleType === scaleType && keys.quantization_bit === bits &&
+      hasNarrowMoments(method) === narrow(optim);
   });
-  return fitting.find((name) => methodOf(name) === optim) ?? fitting[0];
+}
+
+/** What APOLLO scales: LLaMA-Factory's key, or that of transformers' `optim_args`. */
+function scaleTypeOf(file: KeyContext): unknown {
+  return file.get("apollo_scale_type") ?? optimArgs(file.get("optim_args")).scale_type;
 }
 
 /** AdamW's names also stand beside another method's keys, where they give the moments' width. */

@@ -22,7 +22,7 @@ import { momentum8bit as average8bit } from "../../kernels/optim/momentum_8bit.t
 import { newtonSchulz } from "../../kernels/optim/newton_schulz.ts";
 import { padded } from "../../numbers/layout.ts";
 import { LEAST_8BIT_ELEMENTS } from "./adam.ts";
-import type { UpdateRule } from "./rule.ts";
+import { matrixShape, type UpdateRule } from "./rule.ts";
 
 /** The defaults of torch.optim.Muon. */
 const MOMENTUM = 0.95;
@@ -42,6 +42,8 @@ export type MuonWorkspace = {
 };
 
 type Shape = readonly [m: number, n: number];
+
+const matrix = (shape: readonly number[]): Shape => matrixShape("muon", shape);
 
 function muonRule(bits: 8 | 32): UpdateRule<MuonState, MuonWorkspace> {
   return {
@@ -98,12 +100,6 @@ export const muon32: UpdateRule<MuonState, MuonWorkspace> = muonRule(32);
 
 /** Muon with 8-bit momentum in blocks of 256. */
 export const muon8: UpdateRule<MuonState, MuonWorkspace> = muonRule(8);
-
-/** A rule accepts any shape; only a method's assignment guarantees matrices here. */
-function matrix(shape: readonly number[]): Shape {
-  if (shape.length !== 2) throw new Error(`muon: updates matrices, got (${shape.join(", ")})`);
-  return [shape[0], shape[1]];
-}
 
 function products([m, n]: Shape): MatmulShape[] {
   const k = Math.min(m, n);

@@ -22,6 +22,12 @@ export type RuleState = Readonly<Record<string, Tensor | undefined>>;
 /** Scratch memory of a rule, by name. */
 export type RuleWorkspace = Readonly<Record<string, Tensor>>;
 
+/** What sizes a rule besides the shapes of its gradients. */
+export interface RuleSizes {
+  /** Of the space in which APOLLO measures a gradient; a smaller matrix gets less. */
+  readonly rank: number;
+}
+
 export interface UpdateRule<
   State extends RuleState = RuleState,
   Workspace extends RuleWorkspace = RuleWorkspace,
@@ -29,11 +35,20 @@ export interface UpdateRule<
   /** Checkpoints keep a state's tensors as `<parameter>.<label>.<tensor>`. */
   readonly label: string;
   /** The state for a gradient of this shape: the parameter's, or that of its low-rank space. */
-  createState(allocator: Allocator, name: string, shape: readonly number[]): State;
+  createState(
+    allocator: Allocator,
+    name: string,
+    shape: readonly number[],
+    sizes: RuleSizes,
+  ): State;
   /** Matrix products of a step, for sizing the matmul workspace. */
-  matmuls(shape: readonly number[]): readonly MatmulShape[];
+  matmuls(shape: readonly number[], sizes: RuleSizes): readonly MatmulShape[];
   /** Scratch memory shared by gradients of these shapes, where the rule needs any. */
-  createWorkspace?(allocator: Allocator, shapes: readonly (readonly number[])[]): Workspace;
+  createWorkspace?(
+    allocator: Allocator,
+    shapes: readonly (readonly number[])[],
+    sizes: RuleSizes,
+  ): Workspace;
   /**
    * The state of rows [start, end) of the parameter: {@link record} then takes the gradient of these
    * rows alone, with the same bits as of the whole. `start` is a multiple of {@link BLOCK_ROWS}. A
@@ -58,4 +73,12 @@ export interface UpdateStep<
   readonly step: number;
   readonly lr: number;
   readonly rates: OptimizerRates;
+  /** Index of the parameter in its model: with the seed, the key of what a rule draws. */
+  readonly tensor: number;
+}
+
+/** A rule accepts any shape; only a method's assignment guarantees matrices to those that need them. */
+export function matrixShape(rule: string, shape: readonly number[]): [m: number, n: number] {
+  if (shape.length !== 2) throw new Error(`${rule}: updates matrices, got (${shape.join(", ")})`);
+  return [shape[0], shape[1]];
 }

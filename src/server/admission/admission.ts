@@ -46,7 +46,7 @@ export function keptRequest(
     readonly hyperparameters: Readonly<Record<string, unknown>>;
   },
 ) {
-  const rank = shape.optimizer.projection?.rank;
+  const rank = shape.optimizer.projection?.rank ?? shape.optimizer.rank;
   return {
     suffix: suffix ?? null,
     metadata: metadata ?? null,

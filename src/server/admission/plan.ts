@@ -59,7 +59,7 @@ export async function largestBatches(
 ): Promise<Fit[]> {
   if (limit === undefined) return [];
   const { seqLen: _, batchSize: __, ...options } = run.options;
-  const rank = run.shape?.optimizer.projection?.rank;
+  const { projection, rank = projection?.rank } = run.shape?.optimizer ?? {};
   const settled = { ...run, options: { ...options, rank } };
   return await patiently(whatFits(settled, limit, capabilities), signal);
 }

@@ -8,7 +8,7 @@ import { adam4, adam8 } from "../../../src/optim/rules/adam.ts";
 import { adam as oracle } from "../../oracles/optim/adam.ts";
 import { EIGHT_BITS } from "../../oracles/optim/adam_blockwise.ts";
 import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../../support.ts";
-import { RATES } from "../support_rates.ts";
+import { RATES, SIZES } from "../support_rates.ts";
 import { matmulWorkspace } from "../support.ts";
 
 const STEPS = 25;
@@ -44,10 +44,13 @@ Deno.test("the oracle's maps are those of bitsandbytes", async () => {
 /** The parameter, which began at zero, and the state after each of {@link STEPS} steps of a rule. */
 async function* steps(gpu: Gpu, rule: typeof adam8, shape: readonly number[]) {
   const elements = elementsOf({ shape }), parameter = new Float64Array(elements);
-  const state = rule.createState(gpu, "weight", shape), matmul = matmulWorkspace(gpu, []);
+  const state = rule.createState(gpu, "weight", shape, SIZES), matmul = matmulWorkspace(gpu, []);
   for (let step = 1; step <= STEPS; step++) {
     const gradient = upload(gpu, "gradient", shape, goldenGradient(step, elements));
-    runPass(gpu, (pass) => rule.record(pass, { gradient, state, step, lr, rates, matmul }));
+    runPass(
+      gpu,
+      (pass) => rule.record(pass, { gradient, state, step, lr, rates, matmul, tensor: 0 }),
+    );
     (await download(gpu, gradient)).forEach((update, i) => parameter[i] += update);
     yield { step, parameter, state };
   }
@@ -104,12 +107,15 @@ gpuTest("25 steps of 4-bit Adam are nearer to Adam's than torchao's", async (gpu
 });
 
 gpuTest("32-bit Adam follows the oracle where a tensor is too small for 8 bits", async (gpu) => {
-  const state = adam8.createState(gpu, "norm", [100]);
+  const state = adam8.createState(gpu, "norm", [100], SIZES);
   assertEquals([state.m.dtype, state.absmax_m], ["float32", undefined]); // too small for 8 bits
   const m = new Float64Array(100), v = new Float64Array(100), matmul = matmulWorkspace(gpu, []);
   for (let step = 1; step <= 3; step++) {
     const values = randomNormal(100, step), gradient = upload(gpu, "gradient", [100], values);
-    runPass(gpu, (pass) => adam8.record(pass, { gradient, state, step, lr, rates, matmul }));
+    runPass(
+      gpu,
+      (pass) => adam8.record(pass, { gradient, state, step, lr, rates, matmul, tensor: 0 }),
+    );
     const update = oracle(values, m, v, {
       step,
       lr,
@@ -124,7 +130,7 @@ gpuTest("32-bit Adam follows the oracle where a tensor is too small for 8 bits",
 Deno.test("an 8-bit state takes two bytes an element and 8 a block of 256, a 4-bit one half", () => {
   for (const [rule, bytes] of [[adam8, 2 + 8 / 256], [adam4, 1 + 8 / 128]] as const) {
     const plan = new PlanAllocator();
-    rule.createState(plan, "weight", [512, 1024]);
+    rule.createState(plan, "weight", [512, 1024], SIZES);
     assertEquals(plan.account.byPurpose.optimizer_state, bytes * 512 * 1024);
     assertEquals(plan.account.live, plan.account.byPurpose.optimizer_state);
   }

@@ -8,7 +8,7 @@ import { withPadding } from "../../oracles/quantise/group_quantize.ts";
 import { momentum8bit } from "../../oracles/optim/momentum_8bit.ts";
 import { orthogonalised } from "../../oracles/optim/newton_schulz.ts";
 import { assertClose, download, gpuTest, runPass, upload } from "../../support.ts";
-import { RATES } from "../support_rates.ts";
+import { RATES, SIZES } from "../support_rates.ts";
 import { matmulWorkspace } from "../support.ts";
 
 const FIXTURE = new URL("../../fixtures/muon/muon.safetensors", import.meta.url);
@@ -32,13 +32,13 @@ function goldenGradient([rows, columns]: readonly [number, number], step: number
 
 /** The parameter, from zero, after each step. */
 async function* trajectory(gpu: Gpu, rule: typeof muon32, shape: readonly [number, number]) {
-  const state = rule.createState(gpu, "weight", shape);
-  const workspace = rule.createWorkspace!(gpu, [shape, [5, 7]]);
-  const matmul = matmulWorkspace(gpu, rule.matmuls(shape));
+  const state = rule.createState(gpu, "weight", shape, SIZES);
+  const workspace = rule.createWorkspace!(gpu, [shape, [5, 7]], SIZES);
+  const matmul = matmulWorkspace(gpu, rule.matmuls(shape, SIZES));
   const parameter = new Float64Array(shape[0] * shape[1]);
   for (let step = 1; step <= 20; step++) {
     const gradient = upload(gpu, "gradient", shape, goldenGradient(shape, step));
-    const io = { gradient, state, workspace, matmul, step, lr: 1e-2, rates: RATES };
+    const io = { gradient, state, workspace, matmul, step, lr: 1e-2, rates: RATES, tensor: 0 };
     runPass(gpu, (pass) => rule.record(pass, io));
     (await download(gpu, gradient)).forEach((update, i) => parameter[i] += update);
     yield parameter;
@@ -77,9 +77,9 @@ for (const shape of SHAPES) {
 
 for (const shape of [[96, 48], [47, 101]] as const) { // enough elements for 8 bits
   gpuTest(`each step of 8-bit Muon is that of the oracle, ${shape.join("x")}`, async (gpu) => {
-    const state = muon8.createState(gpu, "weight", shape), [rows, columns] = shape;
-    const workspace = muon8.createWorkspace!(gpu, [shape]);
-    const matmul = matmulWorkspace(gpu, muon8.matmuls(shape));
+    const state = muon8.createState(gpu, "weight", shape, SIZES), [rows, columns] = shape;
+    const workspace = muon8.createWorkspace!(gpu, [shape], SIZES);
+    const matmul = matmulWorkspace(gpu, muon8.matmuls(shape, SIZES));
     for (let step = 1; step <= 3; step++) {
       // The oracle starts each step from the device's state, so that only one step's rounding
       // counts.
@@ -89,7 +89,7 @@ for (const shape of [[96, 48], [47, 101]] as const) { // enough elements for 8 b
       };
       const values = goldenGradient(shape, step);
       const gradient = upload(gpu, "gradient", shape, values);
-      const io = { gradient, state, workspace, matmul, step, lr: 1e-2, rates: RATES };
+      const io = { gradient, state, workspace, matmul, step, lr: 1e-2, rates: RATES, tensor: 0 };
       runPass(gpu, (pass) => muon8.record(pass, io));
       const stored = momentum8bit(withPadding(values, columns), before, 0.95);
       const stride = stored.length / rows;
@@ -106,10 +106,11 @@ for (const shape of [[96, 48], [47, 101]] as const) { // enough elements for 8 b
 }
 
 gpuTest("a zero gradient gives a zero update", async (gpu) => {
-  const shape = [12, 20] as const, state = muon32.createState(gpu, "weight", shape);
-  const workspace = muon32.createWorkspace!(gpu, [shape]);
-  const matmul = matmulWorkspace(gpu, muon32.matmuls(shape)), gradient = upload(gpu, "g", shape);
-  const io = { gradient, state, workspace, matmul, step: 1, lr: 1, rates: RATES };
+  const shape = [12, 20] as const, state = muon32.createState(gpu, "weight", shape, SIZES);
+  const workspace = muon32.createWorkspace!(gpu, [shape], SIZES);
+  const matmul = matmulWorkspace(gpu, muon32.matmuls(shape, SIZES)),
+    gradient = upload(gpu, "g", shape);
+  const io = { gradient, state, workspace, matmul, step: 1, lr: 1, rates: RATES, tensor: 0 };
   runPass(gpu, (pass) => muon32.record(pass, io));
   assertEquals(await download(gpu, gradient), new Float32Array(240));
 });
@@ -117,7 +118,7 @@ gpuTest("a zero gradient gives a zero update", async (gpu) => {
 Deno.test("a state takes four bytes an element, or one and 4 a block of 256", () => {
   for (const [rule, bytes] of [[muon32, 4 * 2 ** 19], [muon8, 2 ** 19 + 4 * 2048]] as const) {
     const plan = new PlanAllocator();
-    rule.createState(plan, "weight", [512, 1024]);
+    rule.createState(plan, "weight", [512, 1024], SIZES);
     assertEquals(plan.account.byPurpose.optimizer_state, bytes);
   }
 });

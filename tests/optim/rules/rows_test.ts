@@ -4,7 +4,7 @@ import { rowRange } from "../../../src/gpu/tensor.ts";
 import { BLOCK_ROWS } from "../../../src/optim/rules/rule.ts";
 import { RULES } from "../../../src/optim/rules/rules.ts";
 import { gpuTest, randomNormal, runPass, upload } from "../../support.ts";
-import { RATES } from "../support_rates.ts";
+import { RATES, SIZES } from "../support_rates.ts";
 import { matmulWorkspace } from "../support.ts";
 
 const COLUMNS = 12, ROWS = 2 * BLOCK_ROWS + 75; // stored in rows of 16
@@ -12,7 +12,8 @@ const COLUMNS = 12, ROWS = 2 * BLOCK_ROWS + 75; // stored in rows of 16
 /** The updates and the state after three steps, whole or in blocks of rows. */
 async function train(gpu: Gpu, name: keyof typeof RULES, blocks: readonly [number, number][]) {
   const rule = RULES[name], shape = [ROWS, COLUMNS];
-  const whole = rule.createState(gpu, name, shape), matmul = matmulWorkspace(gpu, []);
+  const whole = rule.createState(gpu, name, shape, SIZES), matmul = matmulWorkspace(gpu, []);
+  const workspace = rule.createWorkspace?.(gpu, [shape], SIZES);
   const bytes: Uint8Array[] = [];
   for (let step = 1; step <= 3; step++) {
     const values = randomNormal(ROWS * COLUMNS, step, 10 ** -step);
@@ -23,6 +24,8 @@ async function train(gpu: Gpu, name: keyof typeof RULES, blocks: readonly [numbe
         rule.record(pass, {
           gradient: rowRange(gradient, start, end),
           state,
+          workspace,
+          tensor: 0,
           step,
           lr,
           rates,

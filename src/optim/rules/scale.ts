@@ -1,0 +1,127 @@
+/**
+ * SCALE (Glentis et al. 2025, arXiv 2506.16659, algorithm 1): the gradient over the norm of its
+ * columns, and momentum in the head alone. A weight of the paper maps rows to columns, so its columns
+ * are outputs: rows of a projection and of the head as torch stores them, columns of the embedding.
+ * Norms are root mean squares, as in the authors' code, so that an element moves by about the rate:
+ *
+ *   projection, head   ΔW_ij = −lr · G_ij / max(√mean_j(G_ij²), 1e-8)
+ *   embedding          ΔW_ij = −lr · G_ij / max(√mean_i(G_ij²), 1e-8)
+ *   head               with m ← β·m + (1 − β)·G in place of G, β = 0.9; an embedding that is the head
+ *                      as well counts as head
+ *
+ * State: none, but the head's momentum, in 8 bits from 4,096 elements.
+ */
+import type { KernelPass } from "../../gpu/pass.ts";
+import { elementRange, rowRange, type Tensor, viewAs } from "../../gpu/tensor.ts";
+import { adamBlocks } from "../../kernels/optim/adam_blockwise.ts";
+import { type Channels, channelsOf, channelSquares } from "../../kernels/optim/channel_squares.ts";
+import { momentum } from "../../kernels/optim/momentum.ts";
+import { momentum8bit } from "../../kernels/optim/momentum_8bit.ts";
+import { normRatios } from "../../kernels/optim/norm_ratios.ts";
+import { scaleChannels } from "../../kernels/optim/scale_channels.ts";
+import { elementsOf } from "../../numbers/layout.ts";
+import { LEAST_8BIT_ELEMENTS } from "./adam.ts";
+import { matrixShape, type RuleState, type UpdateRule } from "./rule.ts";
+
+/** The authors' choice; Adam's β1 is for the norms, which Adam updates. */
+const MOMENTUM = 0.9;
+/** The least root mean square to divide by. */
+const LEAST = 1e-8;
+
+export type ScaleWorkspace = {
+  readonly squares: Tensor; // float32, for the most channels
+  readonly factors: Tensor;
+};
+
+export type ScaleHeadState = {
+  readonly momentum: Tensor; // the gradient's shape: float32, or uint8 codes with absmax
+  readonly absmax?: Tensor; // (blocks of 256) float32
+};
+
+/** What is divided by its root mean square: rows or columns, then times −lr. */
+function normalise(
+  pass: KernelPass,
+  { gradient, channels, workspace, lr }: {
+    readonly gradient: Tensor;
+    readonly channels: Channels;
+    readonly workspace: ScaleWorkspace;
+    readonly lr: number;
+  },
+): void {
+  const [rows, columns] = matrixShape("scale", gradient.shape);
+  const count = channelsOf(gradient.shape, channels);
+  const root = Math.sqrt(channels === "rows" ? columns : rows);
+  const squares = viewAs(workspace.squares, "scale.squares", [count]);
+  const factors = viewAs(workspace.factors, "scale.factors", [count]);
+  channelSquares(pass, { x: gradient, channels, out: squares });
+  normRatios(pass, { under: squares, out: factors, scale: root, least: root * LEAST });
+  scaleChannels(pass, { matrix: gradient, channels, factors, alpha: -lr });
+}
+
+/** What the rules share: a number or two for each channel of the largest matrix. */
+function scaleRule<State extends RuleState>(
+  channels: Channels,
+  rule: Pick<UpdateRule<State, ScaleWorkspace>, "label" | "createState" | "rows"> & {
+    /** Overwrites the gradient with what is normalised. */
+    readonly average?: (pass: KernelPass, gradient: Tensor, state: State) => void;
+  },
+): UpdateRule<State, ScaleWorkspace> {
+  const { average, ...own } = rule;
+  return {
+    ...own,
+    matmuls: () => [],
+    createWorkspace(allocator, shapes) {
+      const most = Math.max(...shapes.map((shape) => channelsOf(shape, channels)));
+      const room = (name: keyof ScaleWorkspace) =>
+        allocator.tensor({
+          name: `${own.label}.${name}`,
+          shape: [most],
+          dtype: "float32",
+          purpose: "workspace",
+        });
+      return { squares: room("squares"), factors: room("factors") };
+    },
+    record(pass, { gradient, state, workspace, lr }) {
+      average?.(pass, gradient, state);
+      normalise(pass, { gradient, channels, workspace: workspace!, lr });
+    },
+  };
+}
+
+/** Of projections: by rows, without a state. */
+export const scale = scaleRule<RuleState>("rows", {
+  label: "scale",
+  createState: () => ({}),
+  rows: (state) => state,
+});
+
+/** Of an embedding: by columns, whose norms need all of it. */
+export const scaleEmbedding = scaleRule<RuleState>("columns", {
+  label: "scale_embedding",
+  createState: () => ({}),
+});
+
+/** Of a head: by rows, with momentum. */
+export const scaleHead = scaleRule<ScaleHeadState>("rows", {
+  label: "scale_head",
+  createState(allocator, name, shape) {
+    const isNarrow = elementsOf({ shape }) >= LEAST_8BIT_ELEMENTS;
+    const make = (label: string, of: readonly number[], dtype: "float32" | "uint8") =>
+      allocator.tensor({ name: `${name}.${label}`, shape: of, dtype, purpose: "optimizer_state" });
+    const average = make("momentum", shape, isNarrow ? "uint8" : "float32");
+    if (!isNarrow) return { momentum: average };
+    return { momentum: average, absmax: make("momentum.absmax", [adamBlocks(average)], "float32") };
+  },
+  rows({ momentum: m, absmax }, start, end) {
+    const blocks = [start, end].map((row) => Math.ceil(row * m.stride / 256));
+    return {
+      momentum: rowRange(m, start, end),
+      absmax: absmax && elementRange(absmax, blocks[0], blocks[1]),
+    };
+  },
+  average(pass, gradient, { momentum: m, absmax }) {
+    const io = { gradient, update: gradient, momentum: m, decay: MOMENTUM, nesterov: false };
+    if (absmax) momentum8bit(pass, { ...io, absmax });
+    else momentum(pass, io);
+  },
+});
