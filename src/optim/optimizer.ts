@@ -23,6 +23,9 @@ import { stableSpam } from "../kernels/optim/stable_spam.ts";
 import { clipNorm, type SumOfSquares } from "../kernels/optim/clip_norm.ts";
 import { matmul, type MatmulWorkspace } from "../kernels/matmul/matmul.ts";
 import { sum } from "../kernels/misc/sum.ts";
+import { groupDequantize } from "../kernels/quantise/group_dequantize.ts";
+import { groupQuantize } from "../kernels/quantise/group_quantize.ts";
+import { groupUpdate } from "../kernels/quantise/group_update.ts";
 import { lengthOf, type Range } from "../kernels/ranges.ts";
 import type { GradientFactors, GradientSink, GradientTarget } from "../model/gradients.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
@@ -48,6 +51,9 @@ import type { OptimizerRates } from "./rates.ts";
 import { type StepRefresh, StepRefreshes } from "./step_refreshes.ts";
 import { resetMoments, sinceReset } from "./stable_spam.ts";
 import { refreshSubspace } from "./subspace.ts";
+
+/** Weights are rounded with the same keys: sums in INT8 are independent of them. */
+const SALT = 0xc2b2ae35;
 
 export interface OptimizerStep {
   /** From 1. */
@@ -203,7 +209,19 @@ export class Optimizer implements GradientSink {
     const state = this.#states.get(parameter)!;
     // Otherwise the backward pass already wrote or added it where it is accumulated.
     if (gathersLowRank(state)) this.#take(pass, state, () => gradient);
+    else if (state.accumulatedInt8) this.#addInt8(pass, state, gradient, rows);
     this.#applyIfLast(pass, parameter, rows);
+  }
+
+  /** Adds a micro-batch's gradient, or these rows of it, to the step's in INT8. */
+  #addInt8(pass: KernelPass, state: ParameterState, gradient: Tensor, rows?: Range): void {
+    const { parameter: { index: tensor }, blockRows } = state, first = this.#microBatch === 0;
+    const target = inInt8(state, blockRows ? rows : undefined);
+    const { step, rates: { seed } } = this.#step;
+    const microBatch = (step - 1) * this.shape.gradientAccumulation + this.#microBatch;
+    const rounding = { seed: seed ^ SALT, step: microBatch, tensor };
+    if (first) groupQuantize(pass, { source: gradient, target, rounding });
+    else groupUpdate(pass, { weight: target, update: gradient, decay: 1, rounding });
   }
 
   /**
@@ -251,7 +269,7 @@ export class Optimizer implements GradientSink {
   /** Updates a parameter's weight, or these rows of it, from its accumulated gradient. */
   apply(pass: KernelPass, parameter: Parameter, rows?: Range): void {
     const state = this.#states.get(parameter)!, { projector, blockRows } = state;
-    const block = blockRows ? rows : undefined, reduced = this.#gathered(state, block);
+    const block = blockRows ? rows : undefined, reduced = this.#summed(pass, state, block);
     const lr = parameterRate(parameter, this.#step), alpha = this.#step.rates.galoreScale;
     pass.overwrites();
     this.#clip(pass, state, reduced, block);
@@ -346,10 +364,26 @@ export class Optimizer implements GradientSink {
   /** Where they are kept: applies every gradient, once they are exchanged. */
   applyAll(pass: KernelPass): void {
     if (this.clipping === "step") {
-      for (const state of this.states) this.#square(pass, state, this.#gathered(state));
+      for (const [state, block] of this.#blocks()) {
+        this.#square(pass, state, this.#summed(pass, state, block), block);
+      }
       this.#sumSquares(pass);
     }
-    for (const { parameter } of this.states) this.apply(pass, parameter);
+    for (const [{ parameter }, block] of this.#blocks()) this.apply(pass, parameter, block);
+  }
+
+  /** Every gradient, whole or in the blocks that it is taken in. */
+  *#blocks(): Generator<[state: ParameterState, block: Range | undefined]> {
+    for (const state of this.states) {
+      for (const block of gradientBlocks(state)) yield [state, state.blockRows ? block : undefined];
+    }
+  }
+
+  /** The step's gradient, or these rows of it, as the rule takes it. */
+  #summed(pass: KernelPass, state: ParameterState, rows?: Range): Tensor {
+    const target = this.#gathered(state, rows);
+    if (state.accumulatedInt8) groupDequantize(pass, { source: inInt8(state, rows), target });
+    return target;
   }
 
   /** Where the gradient is kept from accumulate to apply: (m, R), (R, n) or the parameter's shape. */
@@ -411,4 +445,9 @@ export class Optimizer implements GradientSink {
   get refreshCount(): number {
     return this.#refreshes.total;
   }
+}
+
+/** The gradient that is summed in INT8, or rows of it. */
+function inInt8({ accumulatedInt8: whole }: ParameterState, rows?: Range): Tensor {
+  return rows ? rowRange(whole!, rows.start, rows.end) : whole!;
 }

@@ -61,6 +61,11 @@ export interface OptimizerShape {
   readonly rank?: number;
   /** Micro-batches per step. */
   readonly gradientAccumulation: number;
+  /**
+   * Sum the gradients of matrices that are not projected in INT8, where there are several
+   * micro-batches; processes that exchange them need float32.
+   */
+  readonly accumulatorQuant?: boolean;
   /** Keep the gradients of a step until they are applied together, so that processes can sum them. */
   readonly exchange?: boolean;
   /** Clip gradients by their norm; see {@link Clipping}. */
@@ -113,6 +118,9 @@ export const BLOCKS = {
   update: 16 << 20,
 } satisfies GradientBlocks;
 
+/** Elements that share a scale in a gradient that is summed in INT8. */
+const ACCUMULATOR_GROUP = 256;
+
 /** A parameter with its optimizer state: what a checkpoint writes. */
 export interface ParameterState {
   readonly parameter: Parameter;
@@ -127,6 +135,8 @@ export interface ParameterState {
   readonly route?: GradientRoute;
   /** Sum over micro-batches, of the shape that {@link gatheredShape} says. */
   readonly accumulated?: Tensor;
+  /** Instead of it: the same in INT8, rounded stochastically. */
+  readonly accumulatedInt8?: Tensor;
   /** Rows of the gradient that are taken at a time, if not all. */
   readonly blockRows?: number;
   /** Rows of a projected matrix's update that are computed at a time, if not all. */
@@ -234,13 +244,14 @@ export function gradientBlocks({ parameter: { shape }, blockRows }: ParameterSta
 }
 
 function blockRowsOf(
-  { parameter, rule, accumulated }: ParameterState,
+  { parameter, rule, accumulated, accumulatedInt8 }: ParameterState,
   { blocks = BLOCKS }: OptimizerShape,
   room: number,
 ): number | undefined {
   const { shape, weight } = parameter, bytes = storedBytes(shape);
   // A block of an INT8 weight must be whole groups, which those of most sizes are.
   if (BLOCK_ROWS % rowStep(weight) !== 0) return;
+  if (accumulatedInt8 && BLOCK_ROWS % rowStep(accumulatedInt8) !== 0) return;
   // What is accumulated exists whole anyway.
   if (!isTokenTable(parameter) || !rule.rows || accumulated || bytes <= blocks.whole) return;
   const rows = Math.max(1, Math.floor(room / storedBytes([1, shape[1]]) / BLOCK_ROWS)) * BLOCK_ROWS;
@@ -307,8 +318,8 @@ function createState(
   optimizer: OptimizerShape,
   { tokens, keeps }: { readonly tokens: number; readonly keeps: boolean },
 ): ParameterState {
-  const { projection, gradientAccumulation, stableSpam, wholeGradients, blocks = BLOCKS } =
-    optimizer;
+  const { projection, gradientAccumulation, wholeGradients, blocks = BLOCKS } = optimizer;
+  const { accumulatorQuant, exchange, stableSpam } = optimizer;
   const { name, shape, kind } = parameter;
   const projector = kind === "projection" && projection
     ? createProjector(allocator, {
@@ -324,6 +335,13 @@ function createState(
   const route = projector && !fira && !wholeGradients
     ? routeOf(projector, tokens, blocks.block)
     : undefined;
+  const isNarrow = accumulatorQuant && gradientAccumulation > 1 && !exchange &&
+    !gathersLowRank({ projector, fira }) && (kind === "projection" || isTokenTable(parameter));
+  const sum = {
+    name: `${name}.accumulated`,
+    shape: gatheredShape({ parameter, projector, fira }),
+    purpose: "gradients",
+  } as const;
   return {
     parameter,
     projector,
@@ -335,13 +353,11 @@ function createState(
     updateRows: route && !formsGradient(route) ? updateRowsOf(parameter, blocks) : undefined,
     rule,
     state: rule.createState(allocator, name, reduced, sizesOf(optimizer)),
-    accumulated: gradientAccumulation > 1 || keeps
-      ? allocator.tensor({
-        name: `${name}.accumulated`,
-        shape: gatheredShape({ parameter, projector, fira }),
-        dtype: "float32",
-        purpose: "gradients",
-      })
+    accumulated: (gradientAccumulation > 1 || keeps) && !isNarrow
+      ? allocator.tensor({ ...sum, dtype: "float32" })
+      : undefined,
+    accumulatedInt8: isNarrow
+      ? allocator.tensor({ ...sum, dtype: "int8", groupSize: ACCUMULATOR_GROUP })
       : undefined,
   };
 }

@@ -126,6 +126,10 @@ export const memoryFields = {
     gradientAccumulation: count().default(1).describe(
       "batches per optimizer step; gradients are summed, in the low-rank space if the method has one",
     ).meta({ value: "A" }),
+    accumulatorQuant: z.boolean().default(false).meta(described(
+      phrase`sum the gradients of ${option("gradientAccumulation")} batches in INT8, rounded
+        stochastically, where they are not low-rank: a quarter of that memory`,
+    )),
     seqLen,
   }),
   ...section("Optimizer", {

@@ -89,6 +89,17 @@ function embeddingsFrozen(trainedBy: (options: Values) => Piece | undefined): Ef
   );
 }
 
+/** Of sums of full-rank gradients: with GaLore only embedding and head have some. */
+function fullRankSummed(trainedBy: (options: Values) => unknown): Effect {
+  return only(
+    ["accumulatorQuant"],
+    (options) => !isLowRank(method(options)) || trainedBy(options) !== undefined,
+    phrase`sums gradients that are not low-rank, such as those of ${
+      option("trainEmbeddings", true)
+    }`,
+  );
+}
+
 /** What takes less memory in training embedding and head, unless that is how they are trained. */
 function smallerUpdate(options: Values): Phrase {
   const chosen = chosenEmbeddingRule(options as Parameters<typeof chosenEmbeddingRule>[0]);
@@ -118,6 +129,12 @@ const PRESET_EFFECTS: readonly Effect[] = [
 /** Of the method, in every training run and its plan. */
 const METHOD_EFFECTS: readonly Effect[] = [
   onlyWith(["weightQuant"], trainsWeights, "INT8 weights need"),
+  onlyWith(["accumulatorQuant"], trainsWeights, "full-rank gradients need"),
+  only(
+    ["accumulatorQuant"],
+    ({ gradientAccumulation }) => Number(gradientAccumulation) > 1,
+    phrase`needs ${option("gradientAccumulation")} above 1: one gradient is not summed`,
+  ),
   onlyWith(["projQuant"], hasInt4Projection, "an INT4 projection needs"),
   onlyWith(["rank"], hasRank),
   onlyWith(["fira"], isLowRank),
@@ -312,6 +329,7 @@ export const PRETRAIN_EFFECTS: readonly Effect[] = [
 
 export const FINETUNE_EFFECTS: readonly Effect[] = [
   ...METHOD_EFFECTS,
+  fullRankSummed(asksForEmbeddings),
   ...UPDATE_EFFECTS,
   ...ADAPTER_EFFECTS,
   ...LORA_PLUS_EFFECTS,
@@ -361,6 +379,9 @@ export const MEMORY_EFFECTS: readonly Effect[] = [
     ["trainEmbeddings"],
     plansFinetuning,
     phrase`needs ${option("finetune", true)}: pre-training trains every weight`,
+  ),
+  fullRankSummed((options) =>
+    plansFinetuning(options) ? asksForEmbeddings(options) : "pre-training"
   ),
   embeddingsTrained((options) => !plansFinetuning(options)),
   embeddingsFrozen((options) =>

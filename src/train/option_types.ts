@@ -41,6 +41,12 @@ export interface MemoryOptions {
    */
   readonly gradientAccumulation: number;
   /**
+   * Sum the gradients of `gradientAccumulation` batches in INT8, rounded stochastically, where they
+   * are not low-rank: a quarter of that memory.
+   * @default false
+   */
+  readonly accumulatorQuant: boolean;
+  /**
    * Tokens per sequence.
    * @default 256
    */
@@ -249,6 +255,12 @@ export interface PretrainOptions {
    * @default 1
    */
   readonly gradientAccumulation: number;
+  /**
+   * Sum the gradients of `gradientAccumulation` batches in INT8, rounded stochastically, where they
+   * are not low-rank: a quarter of that memory.
+   * @default false
+   */
+  readonly accumulatorQuant: boolean;
   /**
    * Tokens per sequence.
    * @default 256
@@ -659,6 +671,12 @@ export interface FinetuneOptions {
    * @default 1
    */
   readonly gradientAccumulation: number;
+  /**
+   * Sum the gradients of `gradientAccumulation` batches in INT8, rounded stochastically, where they
+   * are not low-rank: a quarter of that memory.
+   * @default false
+   */
+  readonly accumulatorQuant: boolean;
   /**
    * Tokens per sequence; longer examples are truncated.
    * @default 512

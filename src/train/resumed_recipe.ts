@@ -45,13 +45,13 @@ function withSavedClipping(recipe: Recipe, { rates: { maxGradNorm = 0 } }: Saved
 
 function withSavedEmbeddingRule(recipe: Recipe, { shape: { optimizer: saved } }: Saved): Resumed {
   const { shape } = recipe, { optimizer } = shape, { rules } = optimizer;
-  const { embeddings } = saved.rules;
+  const { embeddings, head } = saved.rules;
   if (chosenEmbeddingRule(recipe.options) || embeddings === rules.embeddings) {
     return { recipe, notes: [] };
   }
   const resumed = {
     ...recipe,
-    shape: { ...shape, optimizer: { ...optimizer, rules: { ...rules, embeddings } } },
+    shape: { ...shape, optimizer: { ...optimizer, rules: { ...rules, embeddings, head } } },
   };
   const [was, usual] = [embeddings, rules.embeddings].map(embeddingOptimizerOf);
   if (!trainsEmbeddings(shape) || !was) return { recipe: resumed, notes: [] };

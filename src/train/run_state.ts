@@ -131,6 +131,7 @@ const FREE = [
   "shape.activationQuant",
   "shape.samplePositions",
   "shape.optimizer.gradientAccumulation",
+  "shape.optimizer.accumulatorQuant",
   "shape.optimizer.clips",
 ];
 
@@ -229,8 +230,9 @@ export function changedRates(saved: RunIdentity, now: RunIdentity): Phrase | und
 }
 
 function stepOf({ shape }: RunIdentity) {
-  const { batchSize, activationQuant = false, optimizer: { gradientAccumulation } } = shape;
-  return { batchSize, gradientAccumulation, activationQuant };
+  const { batchSize, activationQuant = false, optimizer } = shape;
+  const { gradientAccumulation, accumulatorQuant = false } = optimizer;
+  return { batchSize, gradientAccumulation, activationQuant, accumulatorQuant };
 }
 
 /**

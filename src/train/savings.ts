@@ -24,6 +24,11 @@ export const SAVINGS: readonly Saving[] = [
     costs: "second moments of rows and columns, not of weights",
   },
   { option: "offloadEmbedding", value: true, costs: "host memory, and slower samples" },
+  {
+    option: "accumulatorQuant",
+    value: true,
+    costs: "summed gradients rounded to 8 bits",
+  },
   { option: "activationQuant", value: true, costs: "gradients off by some 3%" },
   { option: "adam4bit", value: true, costs: "moments of 4 bits" },
   { option: "embeddingQuant", value: true, costs: "embedding and head in INT8" },

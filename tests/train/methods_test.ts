@@ -42,6 +42,16 @@ Deno.test("a method has rates for the runs that it is for, and takes its rank op
 /** The methods, and embedding and head in INT8. */
 const RUNS: Readonly<Record<string, { change: Record<string, unknown>; tied?: true }>> = {
   ...Object.fromEntries(WEIGHT_METHODS.map((optimizer) => [optimizer, { change: { optimizer } }])),
+  "Muon with INT8 weights": { change: { optimizer: "muon", weightQuant: true } },
+  "SCALE, gradients summed in INT8": {
+    change: {
+      optimizer: "scale",
+      batchSize: 1,
+      gradientAccumulation: 2,
+      accumulatorQuant: true,
+      maxGradNorm: 1,
+    },
+  },
   "INT8 embedding and head": { change: { embeddingQuant: true } },
   "INT8 embedding, tied": { change: { embeddingQuant: true }, tied: true },
 };

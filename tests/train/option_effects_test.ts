@@ -42,6 +42,7 @@ const CHANGES: Readonly<Record<string, unknown>> = {
   stableSpam: true,
   momentumReset: 2,
   gradientAccumulation: 2,
+  accumulatorQuant: true,
   rank: 4,
   galoreScale: 2,
   apolloScale: 2,

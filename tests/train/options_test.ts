@@ -20,6 +20,7 @@ Deno.test("defaults are Q-GaLore's", () => {
     activationQuant: false,
     batchSize: 16,
     gradientAccumulation: 1,
+    accumulatorQuant: false,
     seqLen: 256,
     optimizer: "q_galore_adamw8bit",
     weightQuant: true,
