@@ -89,11 +89,12 @@ function embeddingsFrozen(trainedBy: (options: Values) => Piece | undefined): Ef
   );
 }
 
-/** Of sums of full-rank gradients: with GaLore only embedding and head have some. */
+/** Of sums of full-rank gradients: with GaLore, but for Fira, only embedding and head have some. */
 function fullRankSummed(trainedBy: (options: Values) => unknown): Effect {
   return only(
     ["accumulatorQuant"],
-    (options) => !isLowRank(method(options)) || trainedBy(options) !== undefined,
+    (options) =>
+      !isLowRank(method(options)) || options.fira === true || trainedBy(options) !== undefined,
     phrase`sums gradients that are not low-rank, such as those of ${
       option("trainEmbeddings", true)
     }`,
