@@ -131,8 +131,55 @@ export {
   type Trying,
   tryMemory,
 } from "./src/train/try_memory.ts";
+export {
+  type MeasuredRun,
+  type MeasureOptions,
+  type MeasureProgress,
+  measureTraining,
+  type TrainingSpeed,
+} from "./src/train/training_speed.ts";
+export { NotFiniteError } from "./src/train/divergence.ts";
 export { type Saving, SAVINGS } from "./src/train/savings.ts";
 export { type Alternative, DoesNotFitError } from "./src/train/does_not_fit.ts";
+
+// Reports of runs, comparisons of methods, and charts.
+export { writeReport, type WrittenReport } from "./src/report/report.ts";
+export {
+  compare,
+  type ComparedRun,
+  type CompareEvent,
+  type Comparing,
+} from "./src/compare/compare.ts";
+export { type ComparedMethod, comparedMethods } from "./src/compare/methods.ts";
+export {
+  type ComparedKind,
+  compareFinetuneOptions,
+  type CompareInput,
+  type CompareOptions,
+  comparePretrainOptions,
+  type OwnOptions,
+} from "./src/compare/options.ts";
+export type {
+  CompareRecord,
+  MethodRecord,
+  RunRecord,
+  RunStatus,
+  SpeedRecord,
+  Spread,
+} from "./src/compare/record.ts";
+export { resultTable, sweepText, type TextTable, trainedText } from "./src/compare/table.ts";
+export type {
+  Axis,
+  BarChart,
+  Chart,
+  HeatCell,
+  HeatMap,
+  Line,
+  LineChart,
+  LinePoint,
+  PointChart,
+} from "./src/plot/chart.ts";
+export { drawChart, type Drawing } from "./src/plot/draw.ts";
 
 // Data.
 export type {

@@ -34,6 +34,8 @@ const RUNGS = [
   "src/inference",
   "src/eval",
   "src/train",
+  "src/report",
+  "src/compare",
   "src/config",
   "kernels.ts",
   "mod.ts",

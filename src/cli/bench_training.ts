@@ -1,5 +1,5 @@
 /** `bench --model`: how long a model takes to train on this adapter. */
-import { measureTraining, secondsFor, type TrainingSpeed } from "../../bench/training.ts";
+import { measureTraining, secondsFor, type TrainingSpeed } from "../train/training_speed.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { formatBytes, formatCount, formatDuration } from "../text.ts";
 import { plannedConfig, trainingShape } from "../train/method.ts";

@@ -69,6 +69,8 @@ export interface Command {
   readonly details?: string;
   /** Example command lines, without the program's name. */
   readonly examples: readonly string[];
+  /** The option that a first word without a flag gives. */
+  readonly positional?: string;
   // deno-lint-ignore no-explicit-any
   readonly options: Options<any, any>;
   /** Runs with checked options; returns the exit code. */

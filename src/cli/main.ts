@@ -1,11 +1,13 @@
 /** Runs a command line: finds the command, validates its options, renders errors. */
 import { PRODUCT, VERSION } from "../product.ts";
+import { kebabCase } from "../text.ts";
 import { setHubDefaults } from "../hub/hub.ts";
 import { explain, UserError } from "../options/user_error.ts";
 import { nearestWord, OptionsError } from "../options/faults.ts";
 import { FLAGS } from "../options/spelling.ts";
 import { advise, permissionAdvice } from "./advice.ts";
 import { bench } from "./bench.ts";
+import { compareFinetune, comparePretrain } from "./compare.ts";
 import { type Command, EXIT, type Input, type Io, NO_INPUT } from "./command.ts";
 import { DownloadProgress } from "./download_progress.ts";
 import { doctor } from "./doctor.ts";
@@ -20,12 +22,17 @@ import { key } from "./key.ts";
 import { memory } from "./memory.ts";
 import { merge } from "./merge.ts";
 import { pretrain } from "./pretrain.ts";
+import { report as reportCommand } from "./report.ts";
 import { serve } from "./serve.ts";
 import { tokenizerTrain } from "./tokenizer_train.ts";
 
 export const COMMANDS: readonly Command[] = [
   pretrain,
   finetune,
+  // Before the command whose name it begins with.
+  compareFinetune,
+  comparePretrain,
+  reportCommand,
   evaluate,
   generate,
   tokenizerTrain,
@@ -84,7 +91,7 @@ export async function main(
     terminal.stderr(`unknown command ${name}${hint}\n\`${PROGRAM} --help\` lists the commands`);
     return EXIT.usage;
   }
-  const rest = args.slice(wordsOf(command).length);
+  const rest = inFlags(command, args.slice(wordsOf(command).length));
   const flags = readCommonFlags(rest);
   if (flags.help) {
     terminal.stdout(commandHelp(command, page));
@@ -96,6 +103,14 @@ export async function main(
 /** The command that a command line begins with; its name may have several words. */
 function commandIn(args: readonly string[], commands: readonly Command[]): Command | undefined {
   return commands.find((command) => wordsOf(command).every((word, at) => args[at] === word));
+}
+
+/** With the flag of a word that needs none. */
+function inFlags({ positional }: Command, words: readonly string[]): readonly string[] {
+  const [first] = words;
+  return positional === undefined || first === undefined || first.startsWith("-")
+    ? words
+    : [`--${kebabCase(positional)}`, ...words];
 }
 
 function wordsOf({ name }: Command): string[] {

@@ -18,6 +18,7 @@ import { EXIT, type Io, type Stopping } from "./command.ts";
 import { commandLine, resuming } from "./command_line.ts";
 import { Progress } from "./progress.ts";
 import { openGpu } from "./open_gpu.ts";
+import { reportAtEnd } from "./report.ts";
 
 /** Runs a trainer to its end or an interruption; returns the exit code. */
 export async function runTraining(
@@ -51,6 +52,9 @@ export async function runTraining(
     trainer = await create(gpu, { onPreparation, signal: io.signal });
     for await (const event of trainer.run({ signal: io.signal, onProgress })) show(event);
   } finally {
+    // Whoever stops a run wants to be gone.
+    const { output } = trainer?.recipe.options ?? {};
+    if (output !== undefined && !io.signal.aborted) await reportAtEnd(output, io);
     withdraw();
     progress.stop();
     gpu.close();

@@ -8,6 +8,12 @@ import type { LossWatch } from "./loss_watch.ts";
 const ADVICE = phrase`lower ${option("lr")}, lengthen ${option("warmupSteps")}, or try
   ${option("dtype", "float32")}`;
 
+/** The loss or the gradients of a run are not finite, which ends it. */
+export class NotFiniteError extends UserError {
+  /** As it appears in a stack trace. */
+  override readonly name = "NotFiniteError";
+}
+
 /**
  * A loss that is not finite ends a run, as does a norm of the gradients that is not: no factor makes
  * such gradients an update.
@@ -15,11 +21,11 @@ const ADVICE = phrase`lower ${option("lr")}, lengthen ${option("warmupSteps")}, 
 export function notFiniteError(
   { step, loss, grad_norm }: Pick<StepMetrics, "step" | "loss" | "grad_norm">,
   { checkpoint }: Saved,
-): UserError {
+): NotFiniteError {
   const what = Number.isFinite(loss)
     ? `the norm of the gradients is ${grad_norm}`
     : `the loss is ${loss}`;
-  return new UserError(
+  return new NotFiniteError(
     `step ${step}: ${what}; ` +
       (checkpoint ? `the last good checkpoint is ${checkpoint}` : "no checkpoint exists yet"),
     phrase`${ADVICE}; no checkpoint was overwritten`,

@@ -11,7 +11,7 @@ export const SUMMARY_FILE = "summary.json";
  * Appends to metrics.jsonl. No step appears twice: a resumed run first truncates the lines after
  * its checkpoint, and a partial line left by a killed process.
  */
-export class Metrics {
+export class Metrics<Line extends { readonly step: number } = StepMetrics> {
   readonly #unwritten: Uint8Array[] = [];
 
   private constructor(
@@ -21,19 +21,26 @@ export class Metrics {
     private length: number,
   ) {}
 
-  /** `afterStep`: the step that the run resumes from, 0 for a new one. */
-  static async open(output: string, afterStep: number): Promise<Metrics> {
+  /**
+   * `afterStep`: the step that the run resumes from, 0 for a new one. `name`: of a file that is kept
+   * likewise.
+   */
+  static async open<Line extends { readonly step: number } = StepMetrics>(
+    output: string,
+    afterStep: number,
+    name: string = METRICS_FILE,
+  ): Promise<Metrics<Line>> {
     await Deno.mkdir(output, { recursive: true });
-    const path = join(output, METRICS_FILE);
+    const path = join(output, name);
     const file = await Deno.open(path, { read: true, write: true, create: true });
     const kept = await lengthUpTo(path, afterStep);
     await file.truncate(kept);
     await file.seek(kept, Deno.SeekMode.Start);
-    return new Metrics(path, file, kept);
+    return new Metrics<Line>(path, file, kept);
   }
 
   /** Lines that the disk has no room for are kept, and written before those of the next call. */
-  async append(lines: readonly StepMetrics[]): Promise<void> {
+  async append(lines: readonly Line[]): Promise<void> {
     const encoder = new TextEncoder();
     this.#unwritten.push(...lines.map((line) => encoder.encode(JSON.stringify(line) + "\n")));
     try {

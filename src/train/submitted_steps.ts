@@ -27,6 +27,15 @@ interface CountedStep extends SubmittedStep {
   readonly refresh?: StepRefresh;
 }
 
+/** A line of refreshes.jsonl; the matrices are those of `refreshed` in the step's line of figures. */
+export interface RefreshRecord {
+  readonly step: number;
+  /** Of each matrix: |cos| of the leading vector and the one before; null of a first. */
+  readonly similarities: readonly (number | null)[];
+  /** Steps from then on between the refreshes of each. */
+  readonly intervals: readonly number[];
+}
+
 /** A read in progress, of these steps. */
 interface Reading {
   readonly steps: readonly CountedStep[];
@@ -37,6 +46,7 @@ export class SubmittedSteps {
   /** Without those that are being read. */
   #steps: CountedStep[] = [];
   #reading: Reading | undefined;
+  #refreshes: RefreshRecord[] = [];
   #since = 0;
   /** Milliseconds of the last step with and without refreshes of subspaces. */
   readonly #took: { refreshing?: number; plain?: number } = {};
@@ -114,16 +124,36 @@ export class SubmittedSteps {
     return [...begun, ...await this.readBegun()];
   }
 
+  /** What has been recorded of refreshes since the last call. */
+  takeRefreshes(): RefreshRecord[] {
+    return this.#refreshes.splice(0);
+  }
+
+  #record(similarities: Float32Array, refresh: StepRefresh, step: number): void {
+    const { optimizer } = this.training;
+    optimizer.recordSimilarities(similarities, refresh);
+    const refreshed = optimizer.projectors.flatMap((projector, index) =>
+      refresh.projectors.has(projector) ? [{ projector, similarity: similarities[index] }] : []
+    );
+    this.#refreshes.push({
+      step,
+      similarities: refreshed.map(({ similarity }) =>
+        similarity >= 0 ? Number(similarity.toFixed(4)) : null
+      ),
+      intervals: refreshed.map(({ projector }) => projector.lazy.interval),
+    });
+  }
+
   /** The figures of those whose reading has begun; their similarities go to the lazy rule. */
   async readBegun(): Promise<StepMetrics[]> {
     if (!this.#reading) return [];
-    const { memory, training: { optimizer } } = this, { steps } = this.#reading;
+    const { memory } = this, { steps } = this.#reading;
     const [losses, squares, similarities] = (await this.#reading.bytes)
       .map((bytes) => bytes && new Float32Array(bytes.buffer));
     this.#reading = undefined;
     // Steps with refreshes are read at once, so at most one is among them, and is the last.
     const { refresh } = steps.at(-1)!;
-    if (refresh) optimizer.recordSimilarities(similarities!, refresh);
+    if (refresh) this.#record(similarities!, refresh, steps.at(-1)!.step);
     // From one read to the next: the GPU does the next steps meanwhile.
     const now = performance.now(), seconds = (now - this.#since) / 1000;
     this.#since = now;

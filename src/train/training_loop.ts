@@ -23,6 +23,7 @@ import { Metrics, writeSummary } from "./metrics.ts";
 import type { OpenRun } from "./open_run.ts";
 import { evalEvent, planEvent, runSummary, warningEvent } from "./run_figures.ts";
 import { isDue } from "./run_notes.ts";
+import { RunRecorder } from "./run_record.ts";
 import { identityOf, type RunState } from "./run_state.ts";
 import { Saving } from "./saving.ts";
 import { restoreTensors } from "./state.ts";
@@ -76,7 +77,16 @@ export class TrainingLoop {
   }
 
   /** As {@link Running} says; leaving the iteration early saves as well. */
-  async *run({ signal, onProgress }: Running): AsyncGenerator<TrainingEvent> {
+  async *run(running: Running): AsyncGenerator<TrainingEvent> {
+    const { recipe: { options } } = this.opened;
+    using recorder = new RunRecorder(options, () => this.#submitted.takeRefreshes());
+    for await (const event of this.#run(running)) {
+      await recorder.handle(event);
+      yield event;
+    }
+  }
+
+  async *#run({ signal, onProgress }: Running): AsyncGenerator<TrainingEvent> {
     this.#activity.onProgress = onProgress;
     let metrics: Metrics | undefined, ended = false;
     try {

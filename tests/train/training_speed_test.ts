@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { secondsFor, type TrainingSpeed } from "../../bench/training.ts";
+import { secondsFor, type TrainingSpeed } from "../../src/train/training_speed.ts";
 import { main } from "../../src/cli/main.ts";
 
 async function bench(args: readonly string[], signal = new AbortController().signal) {

@@ -1,23 +1,23 @@
 /** How fast a model trains on this adapter: real steps on random tokens, timed as a run times its own. */
-import type { Gpu } from "../src/gpu/gpu.ts";
-import { Scope } from "../src/gpu/scope.ts";
-import type { Batch } from "../src/model/batch.ts";
-import type { LlamaConfig } from "../src/model/config.ts";
-import { parameterCount } from "../src/model/description.ts";
-import { allocateTraining, LOSS_RING, type TrainingShape } from "../src/train/build.ts";
-import { gpuMemoryLimit } from "../src/train/gpu_memory.ts";
-import type { MemoryOptions } from "../src/train/memory_options.ts";
-import { assertFits } from "../src/train/does_not_fit.ts";
-import type { ProgressEvent } from "../src/train/events.ts";
-import { RecordedStep } from "../src/train/step.ts";
-import { StepWatch } from "../src/train/step_watch.ts";
-import { SubmittedSteps } from "../src/train/submitted_steps.ts";
-import { prepare, someBatch, usualRates } from "../src/train/untrained.ts";
-import { median } from "./timing.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { Scope } from "../gpu/scope.ts";
+import type { Batch } from "../model/batch.ts";
+import type { LlamaConfig } from "../model/config.ts";
+import { parameterCount } from "../model/description.ts";
+import { allocateTraining, LOSS_RING, type TrainingShape } from "./build.ts";
+import { gpuMemoryLimit } from "./gpu_memory.ts";
+import { assertFits } from "./does_not_fit.ts";
+import type { ProgressEvent } from "./events.ts";
+import { RecordedStep } from "./step.ts";
+import { StepWatch } from "./step_watch.ts";
+import { SubmittedSteps } from "./submitted_steps.ts";
+import { prepare, someBatch, usualRates } from "./untrained.ts";
 
 /** The speed of a training run. */
 export interface TrainingSpeed {
+  /** Tells its lines of JSON apart. */
   readonly name: "training";
+  /** Of the model. */
   readonly parameters: number;
   /** Tokens of an optimizer step, all its micro-batches. */
   readonly tokens_per_step: number;
@@ -39,10 +39,12 @@ export interface TrainingSpeed {
 
 /** What to measure. */
 export interface MeasuredRun {
+  /** The model's shape. */
   readonly config: LlamaConfig;
+  /** Sizes of the run. */
   readonly shape: TrainingShape;
-  /** Those of `memory` that the shape is of. */
-  readonly options: MemoryOptions;
+  /** Those that the shape is of, as given: `memory` knows them. */
+  readonly options: object;
   /** Micro-batches per optimizer step. */
   readonly gradientAccumulation: number;
 }
@@ -55,10 +57,13 @@ export interface MeasureProgress {
   readonly share?: number;
 }
 
+/** How a measurement is made. */
 export interface MeasureOptions {
   /** Milliseconds of steps to time; one step at least. */
   readonly milliseconds: number;
+  /** Called as it proceeds. */
   readonly onProgress?: (progress: MeasureProgress) => void;
+  /** Ends it. */
   readonly signal?: AbortSignal;
 }
 
@@ -154,6 +159,11 @@ export async function measureTraining(
     planned_peak_bytes: plan.plannedPeakBytes,
     gpu_peak_bytes: memory.peak,
   };
+}
+
+function median(times: readonly number[]): number {
+  const sorted = times.toSorted((a, b) => a - b);
+  return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
 }
 
 /** Seconds that a number of tokens takes; with every subspace refreshed as often as it may be. */

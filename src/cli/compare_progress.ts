@@ -1,0 +1,130 @@
+/** Progress of a comparison on one line: the run, how far it is, and the time that all will take. */
+import type { ComparedRun, CompareEvent } from "../compare/compare.ts";
+import type { RunRecord } from "../compare/record.ts";
+import { formatRate } from "../compare/table.ts";
+import type { PreparationEvent, StepEvent } from "../train/events.ts";
+import { barOf, fitting } from "./status_line.ts";
+import { StepTimes } from "./step_times.ts";
+import { formatSeconds, type ProgressOutput, Working } from "./working.ts";
+
+export class CompareProgress {
+  readonly #working: Working;
+  /** Those to come, the one in progress first. */
+  #left: ComparedRun[] = [];
+  #number = 0;
+  #run: ComparedRun | undefined;
+  #step: StepEvent | undefined;
+  readonly #times = new Map<string, StepTimes>();
+
+  constructor(private readonly output: ProgressOutput) {
+    this.#working = new Working(output);
+  }
+
+  start(): this {
+    this.#working.start();
+    this.#working.show("reading models and data", { atOnce: true });
+    return this;
+  }
+
+  stop(): void {
+    this.#working.stop();
+  }
+
+  prepare({ what, share }: PreparationEvent): void {
+    const run = this.#run;
+    this.#working.show(run ? `${this.#title(run)}: ${what}` : what, { share });
+  }
+
+  handle(event: CompareEvent): void {
+    switch (event.type) {
+      case "comparison":
+        this.#left = [...event.runs];
+        this.#number = event.done;
+        if (event.done) {
+          this.#working.line(`continuing: ${event.done} of ${event.runs.length} runs are done`);
+        }
+        return;
+      case "run":
+        return this.#begin(event.run);
+      case "run_event":
+        if (event.event.type === "warning") {
+          this.#working.line(`${event.folder}: ${event.event.message}`);
+        }
+        if (event.event.type === "step") this.#count(event.event);
+        return;
+      case "run_done":
+        return this.#end(event.run);
+      case "measuring":
+        return this.#working.show(
+          `measuring speeds, round ${event.round} of ${event.rounds}: ${event.method}`,
+          { atOnce: true },
+        );
+    }
+  }
+
+  #begin(run: ComparedRun): void {
+    this.#run = run;
+    this.#step = undefined;
+    this.#number++;
+    this.#left = this.#left.filter((other) =>
+      other.method !== run.method || other.seed !== run.seed || other.purpose !== run.purpose ||
+      (run.purpose === "sweep" && other.lr !== run.lr)
+    );
+    if (!this.output.interactive) this.#working.line(this.#title(run));
+    this.#working.show(this.#title(run), { atOnce: true });
+  }
+
+  #count(step: StepEvent): void {
+    const run = this.#run!;
+    this.#step = step;
+    const times = this.#times.get(run.method) ?? new StepTimes();
+    this.#times.set(run.method, times);
+    times.add(step);
+    if (this.output.interactive && this.output.status) {
+      this.output.status((columns) => this.#drawn(columns));
+    } else {
+      this.#working.show(this.#title(run), {
+        detail: `step ${step.step} of ${run.steps}, loss ${step.loss.toFixed(4)}`,
+        secondsLeft: this.#secondsLeft(),
+      });
+    }
+  }
+
+  #end({ method, seed, lr, folder, status, message, final_loss, eval_loss }: RunRecord): void {
+    const loss = (value: number | undefined) => value?.toFixed(4) ?? "-";
+    const tried = folder.startsWith("sweep") ? "tried " : "";
+    const figures = `training loss ${loss(final_loss)}, held-out loss ${loss(eval_loss)}`;
+    const text = status === "done" ? figures : message ?? `${status}: ${figures}`;
+    this.#working.line(`${method}, seed ${seed}, ${tried}rate ${formatRate(lr)}: ${text}`);
+  }
+
+  #title({ method, purpose, seed, lr }: ComparedRun): string {
+    const what = purpose === "sweep" ? `trying rate ${formatRate(lr)}` : `seed ${seed}`;
+    return `run ${this.#number} of ${this.#number + this.#left.length}: ${method}, ${what}`;
+  }
+
+  #drawn(columns: number): string {
+    const run = this.#run!, { step, loss } = this.#step!;
+    const bar = (length: number) => barOf(step / run.steps, length);
+    const count = `${step}/${run.steps}`, eta = `ETA ${formatSeconds(this.#secondsLeft() ?? NaN)}`;
+    const title = this.#title(run);
+    return fitting(columns, [
+      `${bar(24)} ${count}  loss ${loss.toFixed(4)}  ${title}  ${eta}`,
+      `${bar(10)} ${count}  ${title}  ${eta}`,
+      `${count}  ${title}  ${eta}`,
+      `${title}  ${eta}`,
+      `${count}  ${eta}`,
+    ]);
+  }
+
+  /** Of all runs; a method that has not trained yet takes what the others take on average. */
+  #secondsLeft(): number | undefined {
+    const known = [...this.#times.values()].flatMap(({ mean }) => mean ?? []);
+    if (!known.length) return undefined;
+    const usual = known.reduce((sum, ms) => sum + ms, 0) / known.length;
+    const ms = (method: string) => this.#times.get(method)?.mean ?? usual;
+    const run = this.#run!;
+    const now = (run.steps - (this.#step?.step ?? 0)) * ms(run.method);
+    return this.#left.reduce((sum, { steps, method }) => sum + steps * ms(method), now) / 1000;
+  }
+}

@@ -1,0 +1,119 @@
+/** The plots of a comparison, as data. */
+import { join } from "../packages/std_path.ts";
+import { PURPOSES } from "../gpu/tensor.ts";
+import type { BarChart, LineChart, LinePoint, PointChart } from "../plot/chart.ts";
+import { readLines } from "../report/lines.ts";
+import { formatBytes } from "../text.ts";
+import type { StepMetrics } from "../train/events.ts";
+import { METRICS_FILE } from "../train/metrics.ts";
+import type { CompareRecord, RunRecord } from "./record.ts";
+
+/** Points of a line at most, and the share of a run that the mean of one is taken over. */
+const POINTS = 200, WINDOW = 0.02;
+/** The part of a run whose losses would leave little of the axis to the rest. */
+const BEGINNING = 0.08;
+
+/** Loss against steps: the mean over the seeds, and their range. */
+export async function lossChart(output: string, record: CompareRecord): Promise<LineChart> {
+  const { methods, steps } = record;
+  const lines = await Promise.all(methods.map(async ({ name, runs }) => ({
+    name,
+    points: meanOf(
+      await Promise.all(
+        runs.filter(({ status }) => status === "done").map((run) => lossesOf(output, run, steps)),
+      ),
+    ),
+  })));
+  const later = lines.flatMap(({ points }) => points).filter(({ x }) => x >= BEGINNING * steps);
+  const low = later.reduce((least, { y, low = y }) => Math.min(least, low), Infinity);
+  const high = later.reduce((most, { y, high = y }) => Math.max(most, high), -Infinity);
+  const room = 0.04 * (high - low) || 0.1;
+  return {
+    type: "lines",
+    title: `Training loss over ${steps} steps${seedsText(record)}`,
+    x: { title: "step", domain: [1, Math.max(2, steps)] },
+    y: {
+      title: "loss, nats a token",
+      ...(later.length ? { domain: [low - room, high + room] as const } : undefined),
+    },
+    lines,
+  };
+}
+
+/** Held-out loss against the most memory, of methods that have both. */
+export function memoryLossChart(record: CompareRecord): PointChart {
+  const points = record.methods.flatMap((method) => {
+    const { name, gpu_peak_bytes: bytes, eval_loss, final_loss } = method;
+    const loss = eval_loss ?? final_loss;
+    if (bytes === undefined || !loss) return [];
+    const { mean, sd } = loss;
+    const range = sd === undefined ? undefined : { low: mean - sd, high: mean + sd };
+    return [{ name, x: bytes / 2 ** 20, y: mean, ...range }];
+  });
+  const held = record.methods.some(({ eval_loss }) => eval_loss);
+  return {
+    type: "points",
+    title: `${held ? "Held-out" : "Training"} loss against GPU memory${seedsText(record)}`,
+    x: { title: "GPU memory at its peak, MiB" },
+    y: { title: "loss, nats a token" },
+    points,
+  };
+}
+
+/** Memory at the peak by purpose. */
+export function memoryChart({ methods }: CompareRecord): BarChart {
+  const most = Math.max(...methods.map(({ planned_peak_bytes = 0 }) => planned_peak_bytes));
+  const [unit, size] = most >= 2 ** 33 ? ["GiB", 2 ** 30] : ["MiB", 2 ** 20];
+  return {
+    type: "bars",
+    title: "GPU memory at its peak, planned and allocated",
+    x: { title: unit as string },
+    parts: PURPOSES.map((purpose) => purpose.replaceAll("_", " ")),
+    bars: methods.flatMap(({ name, by_purpose, planned_peak_bytes }) =>
+      by_purpose
+        ? [{
+          name,
+          values: PURPOSES.map((purpose) => by_purpose[purpose] / Number(size)),
+          label: formatBytes(planned_peak_bytes ?? 0),
+        }]
+        : []
+    ),
+  };
+}
+
+function seedsText({ seeds }: CompareRecord): string {
+  return seeds.length > 1 ? `, mean of ${seeds.length} seeds` : "";
+}
+
+/** Means over windows, at the same steps for every run of a comparison. */
+async function lossesOf(
+  output: string,
+  { folder }: RunRecord,
+  steps: number,
+): Promise<LinePoint[]> {
+  const { lines } = await readLines<StepMetrics>(join(output, folder, METRICS_FILE));
+  const width = Math.max(1, Math.round(steps * WINDOW)), stride = Math.max(1, steps / POINTS);
+  const points: LinePoint[] = [];
+  for (let end = Math.min(width, lines.length); end <= lines.length;) {
+    const window = lines.slice(Math.max(0, end - width), end);
+    if (!window.length) break;
+    points.push({
+      x: lines[end - 1].step,
+      y: window.reduce((sum, { loss }) => sum + loss, 0) / window.length,
+    });
+    if (end === lines.length) break;
+    end = Math.min(lines.length, Math.max(end + 1, Math.round(end + stride)));
+  }
+  return points;
+}
+
+function meanOf(runs: readonly (readonly LinePoint[])[]): LinePoint[] {
+  const [first = []] = runs;
+  return first.map(({ x }, at) => {
+    const values = runs.flatMap((points) => points[at]?.y ?? []);
+    const y = values.reduce((sum, value) => sum + value, 0) / values.length;
+    return values.length < 2
+      ? { x, y }
+      : { x, y, low: Math.min(...values), high: Math.max(...values) };
+  });
+}

@@ -1,0 +1,117 @@
+/** A report as a document: headings, tables, charts, texts; rendered as HTML or Markdown. */
+
+/** A part of a document. */
+export type Part =
+  | { readonly type: "heading"; readonly text: string }
+  | { readonly type: "text"; readonly text: string }
+  | { readonly type: "list"; readonly items: readonly string[] }
+  | {
+    readonly type: "table";
+    readonly head: readonly string[];
+    readonly rows: readonly (readonly string[])[];
+  }
+  /** A text as it stands. */
+  | { readonly type: "quote"; readonly text: string }
+  | {
+    readonly type: "chart";
+    readonly title: string;
+    readonly file: string;
+    readonly svg: string;
+  };
+
+/** A document with its title. */
+export interface ReportDocument {
+  readonly title: string;
+  readonly parts: readonly Part[];
+}
+
+/** One file, which needs no other and no network; light or dark as its reader prefers. */
+export function asHtml({ title, parts }: ReportDocument): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${escaped(title)}</title>
+<style>
+:root { color-scheme: light dark; --ink: #1c2128; --muted: #59636e; --line: #e3e6ea; --page: #ffffff; --shade: #f6f7f9; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e8edf2; --muted: #9aa4af; --line: #2a313a; --page: #0d1117; --shade: #161b22; } }
+body { margin: 0 auto; max-width: 832px; padding: 24px 16px 64px; background: var(--page); color: var(--ink); font: 15px/1.5 Inter, system-ui, sans-serif; }
+h1 { font-size: 24px; margin: 8px 0 4px; } h2 { font-size: 18px; margin: 36px 0 8px; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; display: block; overflow-x: auto; }
+th, td { text-align: left; padding: 4px 16px 4px 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
+th { color: var(--muted); font-weight: 500; }
+pre { background: var(--shade); padding: 10px 14px; border-radius: 6px; white-space: pre-wrap; overflow-wrap: anywhere; }
+figure { margin: 16px 0; } svg { max-width: 100%; height: auto; display: block; }
+li { color: var(--muted); }
+</style>
+</head>
+<body>
+<h1>${escaped(title)}</h1>
+${parts.map(htmlOf).join("\n")}
+</body>
+</html>
+`;
+}
+
+function htmlOf(part: Part): string {
+  switch (part.type) {
+    case "heading":
+      return `<h2>${escaped(part.text)}</h2>`;
+    case "text":
+      return `<p>${escaped(part.text)}</p>`;
+    case "list":
+      return `<ul>${part.items.map((item) => `<li>${escaped(item)}</li>`).join("")}</ul>`;
+    case "quote":
+      return `<pre>${escaped(part.text)}</pre>`;
+    case "chart":
+      return `<figure>${part.svg}</figure>`;
+    case "table": {
+      const row = (tag: string, cells: readonly string[]) =>
+        `<tr>${cells.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join("")}</tr>`;
+      const rows = part.rows.map((cells) => row("td", cells)).join("\n");
+      return `<table>\n<thead>${row("th", part.head)}</thead>\n<tbody>${rows}</tbody>\n</table>`;
+    }
+  }
+}
+
+/** `folder` holds the charts, beside the document. */
+export function asMarkdown({ title, parts }: ReportDocument, folder: string): string {
+  return [`# ${title}`, ...parts.map((part) => markdownOf(part, folder))].join("\n\n") + "\n";
+}
+
+function markdownOf(part: Part, folder: string): string {
+  switch (part.type) {
+    case "heading":
+      return `## ${part.text}`;
+    case "text":
+      return plain(part.text);
+    case "list":
+      return part.items.map((item) => `- ${plain(item)}`).join("\n");
+    case "quote": {
+      const longest = Math.max(2, ...[...part.text.matchAll(/`+/g)].map(([ticks]) => ticks.length));
+      const fence = "`".repeat(longest + 1);
+      return `${fence}text\n${part.text}\n${fence}`;
+    }
+    case "chart":
+      return `![${plain(part.title)}](${folder}/${part.file}.svg)`;
+    case "table": {
+      const line = (cells: readonly string[]) => `| ${cells.map(cellOf).join(" | ")} |`;
+      return [line(part.head), line(part.head.map(() => "---")), ...part.rows.map(line)].join("\n");
+    }
+  }
+}
+
+function cellOf(text: string): string {
+  return plain(text).replaceAll("|", "\\|").replaceAll("\n", " ");
+}
+
+/** Without what Markdown would take for its own. */
+function plain(text: string): string {
+  return text.replace(/[\\`*_<>[\]#]/g, "\\$&");
+}
+
+function escaped(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}

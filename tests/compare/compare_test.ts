@@ -1,0 +1,194 @@
+/** Comparisons, against the files of the runs that they are made of. */
+import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
+import { join } from "@std/path";
+import { compare, type CompareEvent } from "../../src/compare/compare.ts";
+import type { CompareRecord, RunRecord } from "../../src/compare/record.ts";
+import { OptionsError } from "../../src/options/faults.ts";
+import type { StepMetrics, Summary } from "../../src/train/events.ts";
+import { decodePng, marksOf, parseXml, textsOf } from "../plot/support.ts";
+import { sharedGpu } from "../support.ts";
+import { withWorkshop } from "../train/support.ts";
+
+const read = async <T>(...path: string[]): Promise<T> =>
+  JSON.parse(await Deno.readTextFile(join(...path)));
+
+async function metricsOf(...path: string[]): Promise<StepMetrics[]> {
+  const text = await Deno.readTextFile(join(...path, "metrics.jsonl"));
+  return text.trim().split("\n").map((line) => JSON.parse(line));
+}
+
+/** What does not depend on the clock. */
+function timeless(record: CompareRecord) {
+  const run = ({ seconds: _, ...rest }: RunRecord) => rest;
+  return record.methods.map(({ tokens_per_second: _, refresh_ms: __, ...method }) => ({
+    ...method,
+    sweep: method.sweep.map(run),
+    runs: method.runs.map(run),
+  }));
+}
+
+const QUICK = { windowMs: 1 };
+const METHODS = ["galore_adamw", "adamw:lr=0.002", "adamw:dtype=float32:lr=100000"];
+
+Deno.test("a comparison is what its runs are; interrupted and continued, it is the same", async () => {
+  await withWorkshop(async ({ folder }) => {
+    const gpu = await sharedGpu();
+    const options = (output: string) => ({
+      methods: METHODS,
+      seeds: [3, 4],
+      lrSweep: [1, 2],
+      lrSweepShare: 0.5,
+      output: join(folder, output),
+      model: join(folder, "config.json"),
+      data: [join(folder, "text.txt")],
+      evalShare: 0.05,
+      steps: 4,
+      batchSize: 3,
+      seqLen: 24,
+      // Of the first method alone.
+      rank: 16,
+      updateProjGap: 2,
+    });
+    const events: CompareEvent[] = [];
+    for await (const event of compare(gpu, "pretrain", options("whole"), QUICK)) events.push(event);
+    const whole = join(folder, "whole"), record = await read<CompareRecord>(whole, "compare.json");
+    const last = events.at(-1);
+    assert(last?.type === "compared" && !last.interrupted);
+    assertEquals(JSON.parse(JSON.stringify(last.record)), record);
+    const [galore, adamw, wild] = record.methods;
+
+    // Each run's figures are those of its own files.
+    for (const run of [...galore.sweep, ...galore.runs, ...adamw.runs]) {
+      const summary = await read<Summary>(whole, run.folder, "summary.json");
+      const { final_loss, eval_loss, gpu_peak_bytes, planned_peak_bytes, subspace_refreshes } =
+        summary;
+      assertEquals(
+        [run.final_loss, run.eval_loss, run.gpu_peak_bytes, run.subspace_refreshes],
+        [final_loss, eval_loss, gpu_peak_bytes, subspace_refreshes],
+      );
+      assertEquals(run.planned_peak_bytes, planned_peak_bytes);
+      assertEquals(gpu_peak_bytes, planned_peak_bytes);
+      assertEquals(
+        Object.values(run.by_purpose!).reduce((sum, bytes) => sum + bytes, 0),
+        gpu_peak_bytes,
+      );
+    }
+
+    // The same weights and batches: the first loss of a seed is the same to the last bit.
+    for (const seed of [0, 1]) {
+      const [a, b] = [galore.runs[seed], adamw.runs[seed]];
+      assertEquals(a.first_loss, b.first_loss);
+      assertEquals(a.tokens, b.tokens);
+    }
+    assert(galore.runs[0].first_loss !== galore.runs[1].first_loss);
+
+    // The sweep: at half the steps, the best rate for all seeds; of a given rate there is none.
+    assertEquals(galore.lr_from, "sweep");
+    const best = galore.sweep.toSorted((a, b) => a.eval_loss! - b.eval_loss!)[0];
+    assertEquals(galore.runs.map(({ lr }) => lr), [best.lr, best.lr]);
+    assert(galore.sweep.every(({ steps }) => steps === 2));
+    assertEquals([adamw.lr_from, adamw.sweep.length, adamw.lr], ["given", 0, 0.002]);
+
+    // Mean and standard deviation of two runs, by hand; perplexity of the mean.
+    const [x, y] = galore.runs.map(({ eval_loss }) => eval_loss!);
+    assertAlmostEquals(galore.eval_loss!.mean, (x + y) / 2, 1e-12);
+    assertAlmostEquals(galore.eval_loss!.sd!, Math.abs(x - y) / Math.SQRT2, 1e-12);
+    assertAlmostEquals(galore.eval_perplexity!, Math.exp((x + y) / 2), 1e-9);
+    const [u, v] = adamw.runs.map(({ eval_loss }) => eval_loss!);
+    assertAlmostEquals(adamw.difference!.mean, (u - x + v - y) / 2, 1e-12);
+
+    // One that diverges is a row that says so.
+    assertEquals(wild.runs.map(({ status }) => status), ["diverged", "diverged"]);
+    const text = await Deno.readTextFile(join(whole, "compare.md"));
+    assert(/\| adamw:dtype=float32:lr=100000 \|.*\| diverged \|/.test(text), text);
+    assert(text.includes("4 steps of sequences") || text.includes("4 steps of 3 sequences of 24"));
+
+    // Speeds in turns, of each method as often.
+    assertEquals(
+      record.speeds.map(({ method, round }) => `${round} ${method}`),
+      [1, 2, 3].flatMap((round) => METHODS.map((method) => `${round} ${method}`)),
+    );
+    await assertPlots(whole, record);
+
+    // Stopped in the first run of the second seed, within the run; then continued.
+    const controller = new AbortController();
+    for await (
+      const event of compare(gpu, "pretrain", options("parts"), {
+        ...QUICK,
+        signal: controller.signal,
+      })
+    ) {
+      if (event.type !== "run_event" || event.event.type !== "step") continue;
+      if (event.folder.includes("seed-4") && event.event.step >= 1) controller.abort();
+    }
+    const parts = join(folder, "parts");
+    const half = await read<CompareRecord>(parts, "compare.json");
+    assertEquals([half.complete, half.methods[0].runs.length], [false, 1]);
+    let begun = 0;
+    for await (const event of compare(gpu, "pretrain", options("parts"), QUICK)) {
+      if (event.type === "comparison") assertEquals(event.done, 5);
+      if (event.type === "run") begun++;
+    }
+    assertEquals(begun, 3);
+    assertEquals(timeless(await read(parts, "compare.json")), timeless(record));
+    assertEquals(
+      (await metricsOf(parts, galore.runs[1].folder)).map(({ loss }) => loss),
+      (await metricsOf(whole, galore.runs[1].folder)).map(({ loss }) => loss),
+    );
+    // With other options it is another comparison.
+    await assertRejects(
+      () => Array.fromAsync(compare(gpu, "pretrain", { ...options("parts"), steps: 5 })),
+      Error,
+      "holds a comparison with other options",
+    );
+  });
+});
+
+/** Every plot has a mark for each method that has something to show, and its pixels can be read. */
+async function assertPlots(folder: string, { methods }: CompareRecord): Promise<void> {
+  const svg = async (name: string) => parseXml(await Deno.readTextFile(join(folder, name)));
+  const lines = await svg("loss-steps.svg");
+  assertEquals(marksOf(lines, "line").length, 2);
+  for (const { name } of methods.slice(0, 2)) assert(textsOf(lines).includes(name));
+  assertEquals(marksOf(await svg("loss-memory.svg"), "symbol").length, 2);
+  const bars = marksOf(await svg("memory.svg"), "rect");
+  const parts = methods.flatMap(({ by_purpose }) => Object.values(by_purpose!)).filter(Boolean);
+  assertEquals(bars.length, parts.length);
+  for (const name of ["loss-steps", "loss-memory", "memory"]) {
+    for (const theme of ["", "-dark"]) {
+      const { width } = decodePng(await Deno.readFile(join(folder, `${name}${theme}.png`)));
+      assertEquals(width, 1600);
+    }
+  }
+}
+
+Deno.test("an option that none of the methods has is refused, and what is misspelt is named", async () => {
+  const gpu = await sharedGpu();
+  const faultsOf = async (change: Record<string, unknown>) => {
+    const options = {
+      methods: ["adamw"],
+      model: "llama_nano",
+      data: ["a.txt"],
+      output: "x",
+      steps: 1,
+    };
+    const error = await assertRejects(
+      () => Array.fromAsync(compare(gpu, "pretrain", { ...options, ...change })),
+      OptionsError,
+    );
+    return error.message;
+  };
+  const cases: [Record<string, unknown>, RegExp][] = [
+    [{ galoreScale: 1 }, /galoreScale: needs the optimizer .*galore_adamw/],
+    [{ methods: ["adam", "adamw"] }, /"adam" is no method \(did you mean adamw\?\)/],
+    [{ methods: ["adamw:rank=4", "galore_adamw"] }, /adamw:rank=4: needs the optimizer/],
+    [{ methods: ["adamw:betta1=0.5"] }, /"betta1" is no option \(did you mean beta1\?\)/],
+    [{ methods: ["adamw", "adamw"] }, /adamw: is given twice/],
+    [{ methods: ["adamw:beta1=2"] }, /beta1: must be at most/],
+    [{ lora: 3 }, /lora: unknown option/],
+  ];
+  for (const [change, message] of cases) {
+    const text = await faultsOf(change);
+    assert(message.test(text), `${JSON.stringify(change)}: ${text}`);
+  }
+});
