@@ -33,8 +33,8 @@ const METHODS = ["galore_adamw", "adamw:lr=0.002", "adamw:dtype=float32:lr=10000
 Deno.test("a comparison is what its runs are; interrupted and continued, it is the same", async () => {
   await withWorkshop(async ({ folder }) => {
     const gpu = await sharedGpu();
-    const options = (output: string) => ({
-      methods: METHODS,
+    const options = (output: string, methods = METHODS) => ({
+      methods,
       seeds: [3, 4],
       lrSweep: [1, 2],
       lrSweepShare: 0.5,
@@ -43,6 +43,7 @@ Deno.test("a comparison is what its runs are; interrupted and continued, it is t
       data: [join(folder, "text.txt")],
       evalShare: 0.05,
       steps: 4,
+      evalEvery: 4,
       batchSize: 3,
       seqLen: 24,
       // Of the first method alone.
@@ -111,7 +112,7 @@ Deno.test("a comparison is what its runs are; interrupted and continued, it is t
     await assertPlots(whole, record);
 
     // Stopped in the first run of the second seed, within the run; then continued.
-    const controller = new AbortController();
+    const controller = new AbortController(), two = METHODS.slice(0, 2);
     for await (
       const event of compare(gpu, "pretrain", options("parts"), {
         ...QUICK,
@@ -125,12 +126,12 @@ Deno.test("a comparison is what its runs are; interrupted and continued, it is t
     const half = await read<CompareRecord>(parts, "compare.json");
     assertEquals([half.complete, half.methods[0].runs.length], [false, 1]);
     let begun = 0;
-    for await (const event of compare(gpu, "pretrain", options("parts"), QUICK)) {
-      if (event.type === "comparison") assertEquals(event.done, 5);
+    for await (const event of compare(gpu, "pretrain", options("parts", two), QUICK)) {
+      if (event.type === "comparison") assertEquals(event.done, 4);
       if (event.type === "run") begun++;
     }
-    assertEquals(begun, 3);
-    assertEquals(timeless(await read(parts, "compare.json")), timeless(record));
+    assertEquals(begun, 2);
+    assertEquals(timeless(await read(parts, "compare.json")), timeless(record).slice(0, 2));
     assertEquals(
       (await metricsOf(parts, galore.runs[1].folder)).map(({ loss }) => loss),
       (await metricsOf(whole, galore.runs[1].folder)).map(({ loss }) => loss),
