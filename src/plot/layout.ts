@@ -124,6 +124,8 @@ export function yAxis({ title, format, scale }: Axis, more: object = {}) {
     orient: "left",
     title,
     format,
+    // Where long numbers leave room for it.
+    titleX: -58,
     tickCount: scale === "log" ? 4 : 6,
     ...grid,
     ...more,

@@ -26,7 +26,7 @@ export function lineSpec({ title, x, y, lines }: LineChart): object {
   const ys = domainOf(y, all.flatMap(({ y, low = y, high = y }) => [low, y, high]));
   const named = drawn.length > 1;
   const longest = named ? Math.max(0, ...drawn.map(({ name }) => widthOf(name))) : 0;
-  const margins = { left: 64, right: named ? longest + 24 : 24, top: 52, bottom: 52 };
+  const margins = { left: 78, right: named ? longest + 24 : 24, top: 52, bottom: 52 };
   const placeY = placeOn(y, ys, HEIGHT);
   const ends = drawn.map(({ points }) => {
     const end = placeY(points.at(-1)!.y);

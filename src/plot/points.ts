@@ -13,7 +13,7 @@ import {
 } from "./layout.ts";
 import { LIGHT } from "./theme.ts";
 
-const MARGINS = { left: 64, right: 28, top: 52, bottom: 52 };
+const MARGINS = { left: 78, right: 28, top: 52, bottom: 52 };
 /** Height of a label, and its distance from its point. */
 const TALL = 16, GAP = 9;
 
