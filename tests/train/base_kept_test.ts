@@ -128,7 +128,7 @@ trainingTest(
       );
       assertEquals(trainer.saved, { checkpoint, checkpoint_step: 2 });
       const names = Array.from(Deno.readDirSync(output), ({ name }) => name).sort();
-      assertEquals(names, ["checkpoint-2", "metrics.jsonl"]);
+      assertEquals(names, ["checkpoint-2", "metrics.jsonl", "refreshes.jsonl", "run.json"]);
       const { events } = await runFinetuning(options({ model: away, resume: "auto" }));
       assertEquals(events.filter(({ type }) => type === "step"), []);
       using saved = await Safetensors.open(join(output, "model"));

@@ -53,6 +53,7 @@ trainingTest(
         "checkpoint-4",
         "metrics.jsonl",
         "model",
+        "run.json",
         "summary.json",
       ]);
       const stopped = options("stopped", { ...ADAMW, steps: 400 });
