@@ -98,12 +98,15 @@ export type CompareEvent =
 
 /** How a comparison is ended and watched. */
 export interface Comparing extends Running, Pick<Preparing, "onPreparation"> {
-  /** Milliseconds of steps in each window of the measurement of speeds; 1500 by default. */
-  readonly windowMs?: number;
+  /**
+   * The measurement of speeds: in each round every method has a window of steps, of as many
+   * milliseconds; 3 and 1500 by default.
+   */
+  readonly speeds?: { readonly rounds: number; readonly milliseconds: number };
 }
 
-/** Windows of the measurement of speeds: in each round all methods have one, in turns. */
-const ROUNDS = 3, WINDOW_MS = 1500;
+/** In turns, so that whatever else the machine does slows all methods. */
+const SPEEDS = { rounds: 3, milliseconds: 1500 };
 
 /**
  * Compares methods in pre-training or fine-tuning. Ends with `compared`, also when its signal aborts
@@ -326,25 +329,26 @@ class Comparison {
     }
   }
 
-  /** In turns, so that whatever else the machine does slows all of them. */
-  async *#measure({ signal, windowMs = WINDOW_MS }: Comparing): AsyncGenerator<CompareEvent> {
+  async *#measure(
+    { signal, speeds: { rounds, milliseconds } = SPEEDS }: Comparing,
+  ): AsyncGenerator<CompareEvent> {
     const fitting = this.methods.filter((method) =>
       this.#runsOf(method).some(({ status }) => status !== "does_not_fit")
     );
-    for (let round = 1; round <= ROUNDS; round++) {
+    for (let round = 1; round <= rounds; round++) {
       for (const method of fitting) {
         if (this.#speeds.some((each) => each.round === round && each.method === method.name)) {
           continue;
         }
         if (signal?.aborted) return;
-        yield { type: "measuring", method: method.name, round, rounds: ROUNDS };
+        yield { type: "measuring", method: method.name, round, rounds };
         const { recipe: { config, shape } } = await this.#recipe(method);
         const measured = await measureTraining(this.gpu, {
           config,
           shape,
           options: method.options,
           gradientAccumulation: shape.optimizer.gradientAccumulation,
-        }, { milliseconds: windowMs, signal });
+        }, { milliseconds, signal });
         if (!measured) return;
         const { tokens_per_second, refresh_ms } = measured;
         const speed = { method: method.name, round, tokens_per_second, refresh_ms };

@@ -1,6 +1,7 @@
 /** Comparisons, against the files of the runs that they are made of. */
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
+import { main } from "../../src/cli/main.ts";
 import { compare, type CompareEvent } from "../../src/compare/compare.ts";
 import type { CompareRecord, RunRecord } from "../../src/compare/record.ts";
 import { OptionsError } from "../../src/options/faults.ts";
@@ -27,8 +28,8 @@ function timeless(record: CompareRecord) {
   }));
 }
 
-const QUICK = { windowMs: 1 };
-const METHODS = ["galore_adamw", "adamw:lr=0.002", "adamw:dtype=float32:lr=100000"];
+const QUICK = { speeds: { rounds: 2, milliseconds: 1 } };
+const METHODS = ["galore_adamw", "adamw:lr=0.002", "adamw:lr=100000"];
 
 Deno.test("a comparison is what its runs are; interrupted and continued, it is the same", async () => {
   await withWorkshop(async ({ folder }) => {
@@ -101,13 +102,13 @@ Deno.test("a comparison is what its runs are; interrupted and continued, it is t
     // One that diverges is a row that says so.
     assertEquals(wild.runs.map(({ status }) => status), ["diverged", "diverged"]);
     const text = await Deno.readTextFile(join(whole, "compare.md"));
-    assert(/\| adamw:dtype=float32:lr=100000 \|.*\| diverged \|/.test(text), text);
+    assert(/\| adamw:lr=100000 \|.*\| diverged \|/.test(text), text);
     assert(text.includes("4 steps of sequences") || text.includes("4 steps of 3 sequences of 24"));
 
     // Speeds in turns, of each method as often.
     assertEquals(
       record.speeds.map(({ method, round }) => `${round} ${method}`),
-      [1, 2, 3].flatMap((round) => METHODS.map((method) => `${round} ${method}`)),
+      [1, 2].flatMap((round) => METHODS.map((method) => `${round} ${method}`)),
     );
     await assertPlots(whole, record);
 
@@ -192,4 +193,53 @@ Deno.test("an option that none of the methods has is refused, and what is misspe
     const text = await faultsOf(change);
     assert(message.test(text), `${JSON.stringify(change)}: ${text}`);
   }
+});
+
+Deno.test("a method that does not fit is a row that says so, and the plots do without it", async () => {
+  await withWorkshop(async ({ folder }) => {
+    const output = join(folder, "compared");
+    const options = {
+      methods: ["adamw", "galore_adamw:rank=16"],
+      seeds: [1],
+      output,
+      model: join(folder, "config.json"),
+      data: [join(folder, "text.txt")],
+      steps: 2,
+      batchSize: 3,
+      seqLen: 24,
+      gpuMemory: 1e-5,
+    };
+    await Array.fromAsync(compare(await sharedGpu(), "pretrain", options, QUICK));
+    const { methods, speeds } = await read<CompareRecord>(output, "compare.json");
+    for (const { runs, sweep, planned_peak_bytes, lr } of methods) {
+      // No other rate would take less memory.
+      assertEquals(sweep.map(({ status }) => status), ["does_not_fit"]);
+      assertEquals([runs, lr], [[], undefined]);
+      assert(planned_peak_bytes! > 1e-5 * 2 ** 30);
+    }
+    assertEquals(speeds, []);
+    const text = await Deno.readTextFile(join(output, "compare.md"));
+    assertEquals([...text.matchAll(/\| does not fit \|/g)].length, 2, text);
+    assertEquals(
+      marksOf(parseXml(await Deno.readTextFile(join(output, "loss-steps.svg"))), "line"),
+      [],
+    );
+  });
+});
+
+Deno.test("the command refuses before it opens a GPU, in flags", async () => {
+  const err: string[] = [];
+  const code = await main(
+    "compare --methods adamw,muon --galore-scale 1 --model llama_nano --data a --output b"
+      .split(" "),
+    {
+      stdout: () => {},
+      stderr: (line) => err.push(line),
+      write: () => {},
+      interactive: false,
+      signal: new AbortController().signal,
+    },
+  );
+  assertEquals(code, 2);
+  assert(err.join("\n").includes("--galore-scale: needs the optimizer"), err.join("\n"));
 });
