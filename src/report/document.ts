@@ -1,5 +1,7 @@
 /** A report as a document: headings, tables, charts, texts; rendered as HTML or Markdown. */
 
+import STYLE from "./report.css" with { type: "text" };
+
 /** A part of a document. */
 export type Part =
   | { readonly type: "heading"; readonly text: string }
@@ -35,17 +37,7 @@ export function asHtml({ title, parts }: ReportDocument): string {
 <meta name="color-scheme" content="light dark">
 <title>${escaped(title)}</title>
 <style>
-:root { color-scheme: light dark; --ink: #1c2128; --muted: #59636e; --line: #e3e6ea; --page: #ffffff; --shade: #f6f7f9; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e8edf2; --muted: #9aa4af; --line: #2a313a; --page: #0d1117; --shade: #161b22; } }
-body { margin: 0 auto; max-width: 832px; padding: 24px 16px 64px; background: var(--page); color: var(--ink); font: 15px/1.5 Inter, system-ui, sans-serif; }
-h1 { font-size: 24px; margin: 8px 0 4px; } h2 { font-size: 18px; margin: 36px 0 8px; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; display: block; overflow-x: auto; }
-th, td { text-align: left; padding: 4px 16px 4px 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere; }
-th { color: var(--muted); font-weight: 500; }
-pre { background: var(--shade); padding: 10px 14px; border-radius: 6px; white-space: pre-wrap; overflow-wrap: anywhere; }
-figure { margin: 16px 0; } svg { max-width: 100%; height: auto; display: block; }
-li { color: var(--muted); }
-</style>
+${STYLE}</style>
 </head>
 <body>
 <h1>${escaped(title)}</h1>
