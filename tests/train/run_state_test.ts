@@ -13,7 +13,10 @@ import { readCheckpoint } from "../../src/formats/checkpoint/reader.ts";
 import type { DoneEvent } from "../../src/train/events.ts";
 import { pretrainRecipe } from "../../src/train/pretrain_recipe.ts";
 import { assertSameRun, identityOf, readRunState } from "../../src/train/run_state.ts";
-import { runTraining, trainingTest, withWorkshop } from "./support.ts";
+import type { LoraModules } from "../../src/model/parameters.ts";
+import { finetuneOptions } from "../../src/train/finetune_options.ts";
+import { trainingShape } from "../../src/train/method.ts";
+import { runTraining, TINY, trainingTest, withWorkshop } from "./support.ts";
 
 /**
  * Step 3 of 6 of the workshop's run, written by the first version, whose record of a run had sizes
@@ -151,4 +154,21 @@ Deno.test("a state that is none is refused by what is wrong with it", () => {
   ) {
     assertThrows(() => readRunState({ path, state }), UserError, message);
   }
+});
+
+Deno.test("a continued rsLoRA adapter is the same run as when its alpha had √r in it", () => {
+  const given = { model: "-", data: ["-"], output: "-", optimizer: "lora" } as const;
+  const shape = trainingShape(finetuneOptions.parse(given), TINY);
+  const run = (lora: LoraModules) => ({
+    config: TINY,
+    shape: { ...shape, lora: { ...lora, dropout: 0 } },
+    rates: { seed: 1 },
+    objective: "cross_entropy",
+  });
+  const module = "model.layers.0.self_attn.q_proj";
+  const before = run({ modules: { [module]: { rank: 4, alpha: 32 } } });
+  const now = (alpha: number) =>
+    run({ modules: { [module]: { rank: 4, alpha } }, rankStabilised: true });
+  assertSameRun("checkpoint-1", before, now(16));
+  assertThrows(() => assertSameRun("checkpoint-1", before, now(8)), UserError, "different run");
 });
