@@ -242,7 +242,10 @@ export function exported(reader: TensorReader, weight: Tensor, type: FloatType):
     if (bytes.buffer !== into.buffer) release(bytes);
     // The constants of all tensors together are a hundredth of a model.
     left--;
-    if (left === 0) unpack.release();
+    if (left > 0) return;
+    unpack.release();
+    unpacking = undefined;
+    left = blocks.length;
   });
   left = blocks.length;
   return blocks;

@@ -104,11 +104,11 @@ async function assertMarked(
   base: PretrainedModel,
 ): Promise<void> {
   if (baseMark === undefined) return;
-  const mark = await weightsMark(base.weights);
+  const mark = await weightsMark(base);
   if (mark === baseMark) return;
   throw new UserError(
-    `checkpoint ${path}: the weights that were not trained are those of ${base.path}, which have ` +
-      `changed since: their mark was ${baseMark}, is ${mark}`,
+    `checkpoint ${path}: the weights in ${base.path} are not those that the run started from: their ` +
+      `mark was ${baseMark}, is ${mark}`,
     "put the weights back that the run started from",
   );
 }

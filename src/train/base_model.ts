@@ -104,7 +104,7 @@ export async function openBase(options: BaseOptions): Promise<Base> {
 
 async function markOf(path: string): Promise<string> {
   using model = await openPretrained(path);
-  return await weightsMark(model.weights);
+  return await weightsMark(model);
 }
 
 /**
@@ -168,7 +168,7 @@ export async function saveResult(
 async function reopen({ path, mark }: Pick<Base, "path" | "mark">): Promise<PretrainedModel> {
   try {
     const model = await openPretrained(path);
-    const before = await mark(), now = await weightsMark(model.weights);
+    const before = await mark(), now = await weightsMark(model);
     if (now === before) return model;
     model[Symbol.dispose]();
     throw new UserError(

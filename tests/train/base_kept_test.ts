@@ -177,7 +177,7 @@ trainingTest(
       await assertRejects(
         () => openPretrained(join(body.output, "checkpoint-2")),
         UserError,
-        `are those of ${folder}/moved, which have changed since`,
+        `the weights in ${folder}/moved are not those that the run started from: their mark was`,
       );
       for (const path of ["adapter", "checkpoint-2"].map((name) => join(lora.output, name))) {
         using same = await openAdapted(model, path), other = await openAdapted(path);

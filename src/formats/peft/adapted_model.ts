@@ -66,12 +66,12 @@ async function openBoth(spec: string, folder: string): Promise<AdaptedModel> {
 /** For the user: that the adapter was trained on other weights, where that is known. */
 async function otherBase(
   { folder, baseMark }: Pick<PeftAdapter, "folder" | "baseMark">,
-  { path, weights }: Pick<PretrainedModel, "path" | "weights">,
+  base: Pick<PretrainedModel, "path" | "config" | "weights">,
 ): Promise<string[]> {
   if (baseMark === undefined) return [];
-  const mark = await weightsMark(weights);
+  const mark = await weightsMark(base);
   return mark === baseMark ? [] : [
-    `${folder} was trained on other weights than those in ${path} (their mark was ${baseMark}, is ` +
+    `${folder} was trained on other weights than those in ${base.path} (their mark was ${baseMark}, is ` +
     `${mark}): what it has learned may not fit them`,
   ];
 }
