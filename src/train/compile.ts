@@ -8,7 +8,7 @@ import { recordLoss } from "../inference/perplexity.ts";
 import type { Batch } from "../model/batch.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
 import type { Training } from "./build.ts";
-import { applyStep, openStep } from "./step.ts";
+import { openStep } from "./step.ts";
 
 /**
  * A dispatch for each pipeline that steps of these batches and evaluations need, whatever subspaces
@@ -24,9 +24,9 @@ export function kernelsOf(
   const before = structuredClone(optimizer.lazyStates());
   const recordStep = () => {
     const options = { step: 1, lr: 0, rates, lossIndex: 0 };
-    const { begin } = openStep(gpu, training, batches, options);
+    const { begin, applyAll } = openStep(gpu, training, batches, options);
     for (const index of new Set([0, batches.length - 1])) begin(index);
-    if (optimizer.keeps) applyStep(gpu, training);
+    if (optimizer.keeps) applyAll();
   };
   try {
     return rehearse(gpu, () => {

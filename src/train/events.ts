@@ -264,7 +264,10 @@ export interface ProgressEvent {
   readonly step: number;
   /** Of a step that takes seconds: what the GPU has reached; a refresh is part of the way back. */
   readonly part?: "forward" | "backward" | "refresh";
-  /** The layer it has passed, or whose subspaces it refreshes, from 1, in the order of the pass. */
+  /**
+   * The layer it has passed, or whose subspaces it refreshes, from 1, in the order of the pass; absent
+   * of refreshes after all passes.
+   */
   readonly layer?: number;
   /** Layers of the model. */
   readonly layers?: number;

@@ -48,12 +48,13 @@ export class RecordedStep {
   /** Divisor of its loss sum. */
   readonly divisor: number;
   readonly #begin: (index: number) => void;
+  readonly #applyAll: () => void;
   #first: readonly HeldWork[] | undefined;
   #touched = false;
 
   /**
    * In small pieces if it is `paced`: it can then be given at the GPU's own pace and stopped within.
-   * `watch` sees its layers; see {@link Gpu.watch}.
+   * `watch` sees its layers and refreshes; see {@link Gpu.watch}.
    */
   constructor(
     readonly gpu: Gpu,
@@ -61,10 +62,11 @@ export class RecordedStep {
     readonly batches: readonly Batch[],
     readonly options: StepOptions & { readonly paced?: boolean; readonly watch?: Watch },
   ) {
-    const { begin, divisor } = openStep(gpu, training, batches, options);
+    const { begin, applyAll, divisor } = openStep(gpu, training, batches, options);
     this.#begin = begin;
+    this.#applyAll = applyAll;
     this.divisor = divisor;
-    this.#first = this.#record(0);
+    this.#first = this.#record(() => begin(0));
   }
 
   /** Dispatches of a piece, unless it is the usual number. */
@@ -72,11 +74,11 @@ export class RecordedStep {
     return this.options.paced ? undefined : Infinity;
   }
 
-  #record(index: number): HeldWork[] {
+  #record(part: () => void): HeldWork[] {
     const { gpu, options: { watch } } = this;
     gpu.watch = watch;
     try {
-      return gpu.hold(() => this.#begin(index), this.#piece);
+      return gpu.hold(part, this.#piece);
     } catch (error) {
       this.cancel();
       throw error;
@@ -93,21 +95,37 @@ export class RecordedStep {
    */
   async give(stopping?: Stopping): Promise<StepEnd> {
     const ended = await this.accumulate(stopping);
-    if (ended.end === "submitted" && this.training.optimizer.keeps) this.apply();
-    return ended;
+    const applies = ended.end === "submitted" && this.training.optimizer.keeps;
+    return applies ? await this.apply(stopping) : ended;
   }
 
   /**
    * Gives its micro-batches only, as {@link give} does. Where the optimizer keeps gradients, they then
    * stay in `optimizer.accumulated` until {@link apply}; otherwise each is applied once complete.
    */
-  async accumulate(stopping?: Stopping): Promise<StepEnd> {
+  accumulate(stopping?: Stopping): Promise<StepEnd> {
+    const parts = this.batches.keys().map((index) => () => {
+      const work = this.#first ?? this.#record(() => this.#begin(index));
+      this.#first = undefined;
+      return work;
+    });
+    return this.#give(parts, stopping);
+  }
+
+  /** Where gradients are kept: gives the updates, as {@link give} does, once they are exchanged. */
+  apply(stopping?: Stopping): Promise<StepEnd> {
+    return this.#give([() => this.#record(this.#applyAll)], stopping);
+  }
+
+  /** Gives parts of it, each recorded as the one before it has been given. */
+  async #give(
+    parts: Iterable<() => readonly HeldWork[]>,
+    stopping: Stopping | undefined,
+  ): Promise<StepEnd> {
     const { gpu, options } = this;
     const pace = options.paced ? new Pace(gpu) : undefined;
-    for (const index of this.batches.keys()) {
-      const work = this.#first ?? this.#record(index);
-      this.#first = undefined;
-      for (const { give, overwrites } of gpu.inTurn(work, this.#piece)) {
+    for (const part of parts) {
+      for (const { give, overwrites } of gpu.inTurn(part(), this.#piece)) {
         if (pace && stopping?.signal.aborted) {
           const touches = this.#touched || overwrites;
           if (stopping.mayAbandon || !touches) {
@@ -124,12 +142,6 @@ export class RecordedStep {
     return { end: "submitted" };
   }
 
-  /** Where gradients are kept: gives the updates, once they have been exchanged. */
-  apply(): void {
-    this.#touched = true;
-    applyStep(this.gpu, this.training, this.options);
-  }
-
   /** Whether the GPU has been given work of it that overwrites weights or states. */
   get touched(): boolean {
     return this.#touched;
@@ -141,13 +153,20 @@ export class RecordedStep {
   }
 }
 
-/** A step of which `begin` submits a micro-batch, in order. */
+/**
+ * A step of which `begin` submits a micro-batch, in order, and then, where gradients are kept,
+ * `applyAll` the updates.
+ */
 export function openStep(
   gpu: Gpu,
   training: Training,
   batches: readonly Batch[],
   { step, lr, peak, rates, lossIndex, profiler }: StepOptions,
-): { readonly begin: (index: number) => void; readonly divisor: number } {
+): {
+  readonly begin: (index: number) => void;
+  readonly applyAll: () => void;
+  readonly divisor: number;
+} {
   const { model, optimizer, losses, gradientSquares: out, objective, submit } = training;
   optimizer.beginStep({ step, lr, peak, rates, norm: out && { out, index: lossIndex } });
   // One mean over all targets of the step, however they are split into micro-batches.
@@ -178,7 +197,11 @@ export function openStep(
     optimizer.finish(pass);
     pass.submit();
   };
-  return { begin, divisor };
+  const applyAll = () => {
+    optimizer.applyAll(pass);
+    pass.submit();
+  };
+  return { begin, applyAll, divisor };
 }
 
 /**
@@ -194,15 +217,4 @@ function embeddingNoise(
 ): EmbeddingNoise | undefined {
   if (!alpha) return undefined;
   return { ...key, bound: alpha / Math.sqrt(longest * columnsOf(embedded.shape)) };
-}
-
-/** Where gradients are kept: submits the updates of a step. */
-export function applyStep(
-  gpu: Gpu,
-  { optimizer }: Training,
-  { profiler }: Pick<StepOptions, "profiler"> = {},
-): void {
-  const pass = new KernelPass(gpu, profiler);
-  optimizer.applyAll(pass);
-  pass.submit();
 }

@@ -11,7 +11,7 @@ export type LayerTimes = Partial<Record<PassKind | "refresh", number>>;
 /** What a step goes through. */
 export interface StepExtent {
   readonly microBatches: number;
-  /** Subspaces that its first micro-batch refreshes. */
+  /** Subspaces that its first micro-batch refreshes, or its updates, where gradients are kept whole. */
   readonly refreshes: number;
 }
 
@@ -36,6 +36,12 @@ export class StepWatch {
   /** Milliseconds of a layer with its refreshes in this pass, while none without was ever timed. */
   #together: number | undefined;
 
+  /** Milliseconds of a refresh after all passes, and when the first of those was done. */
+  #alone: number | undefined;
+  #aloneSince: { readonly ms: number; readonly refreshed: number } | undefined;
+  /** No step was timed before this one: refreshes from random vectors take twice as long. */
+  readonly #isFirst: boolean;
+
   /**
    * @param times of earlier steps; kept up to date
    * @param now a monotonic clock, in milliseconds
@@ -46,6 +52,7 @@ export class StepWatch {
     private readonly report: (how: Partial<ProgressEvent>) => void,
     private readonly now: () => number = () => performance.now(),
   ) {
+    this.#isFirst = times.backward === undefined;
     this.#passes = Array(extent.microBatches).fill(["forward", "backward"]).flat();
   }
 
@@ -53,7 +60,8 @@ export class StepWatch {
     this.#done++;
     if (part === "refresh") {
       this.#refreshed++;
-      const layer = this.#layer + 1;
+      const layer = this.#passes.length ? this.#layer + 1 : undefined;
+      if (!layer) this.#refresh();
       this.#say({ part, layer, subspace: index, subspaces: count });
     } else {
       this.#pass(index, count);
@@ -82,6 +90,14 @@ export class StepWatch {
     else times.refresh = Math.max(0, (elapsed - passed * times.backward) / refreshed);
   }
 
+  #refresh(): void {
+    const since = this.#aloneSince ??= { ms: this.now(), refreshed: this.#refreshed };
+    const refreshed = this.#refreshed - since.refreshed;
+    if (!refreshed) return;
+    this.#alone = (this.now() - since.ms) / refreshed;
+    if (!this.#isFirst) this.times.refresh = this.#alone;
+  }
+
   #say(how: Partial<ProgressEvent>): void {
     const { microBatches, refreshes } = this.extent, layers = this.#layers;
     const total = 2 * layers * microBatches + refreshes, left = this.#secondsLeft();
@@ -90,8 +106,8 @@ export class StepWatch {
   }
 
   /**
-   * NaN while something is to come that was never timed. Refreshes are timed only beside layers that
-   * were timed without any, so never in a first step: from random vectors they take twice as long.
+   * NaN while something is to come that was never timed. Refreshes are timed for later steps only
+   * beside layers that were timed without any, or after all passes, and never in a first step.
    */
   #secondsLeft(): number {
     const { times, extent: { refreshes } } = this, together = this.#together;
@@ -101,7 +117,7 @@ export class StepWatch {
         : this.#layers * (times[kind] ?? NaN)
     );
     const toRefresh = together === undefined ? refreshes - this.#refreshed : 0;
-    const refreshing = toRefresh > 0 ? toRefresh * (times.refresh ?? NaN) : 0;
+    const refreshing = toRefresh > 0 ? toRefresh * (this.#alone ?? times.refresh ?? NaN) : 0;
     return (layers.reduce((sum, each) => sum + each, 0) + refreshing) / 1000;
   }
 }

@@ -19,6 +19,17 @@ import { TINY } from "./support.ts";
 
 const LENGTH = 16;
 
+/** All weights in float32. */
+const SHAPE = {
+  seqLen: LENGTH,
+  dtype: "float32",
+  activationCheckpointing: false,
+  weights: "float32",
+  embeddings: "float32",
+  trained: "all",
+  weightGroupSize: 256,
+} as const satisfies Partial<TrainingShape>;
+
 function batchOf(sequences: number, seed: number): Batch {
   const next = randomStream(seed), tokens = sequences * LENGTH;
   const draw = () => Math.floor(next() * TINY.vocabSize);
@@ -54,14 +65,8 @@ async function train(
   },
 ): Promise<{ weights: Map<string, Float32Array>; loss: number; factored: Map<string, string> }> {
   const shape: TrainingShape = {
+    ...SHAPE,
     batchSize,
-    seqLen: LENGTH,
-    dtype: "float32",
-    activationCheckpointing: false,
-    weights: "float32",
-    embeddings: "float32",
-    trained: "all",
-    weightGroupSize: 256,
     optimizer: {
       rules: METHODS.adamw.rules,
       projection: galore ? { rank: 8, quantised: false, groupSize: 256 } : undefined,
@@ -91,7 +96,7 @@ async function train(
     await step.accumulate();
     if (exchange) {
       await exchange(optimizer.accumulated);
-      step.apply();
+      await step.apply();
     }
     if (optimizer.refresh) {
       optimizer.recordSimilarities(await download(gpu, optimizer.scratch.similarities));
@@ -154,6 +159,49 @@ gpuTest("in the low-rank space the second micro-batch counts as much as the firs
     const other = alone.weights.get(name)!;
     assert(values.some((value, i) => Math.abs(value - other[i]) > 1e-5), name);
   }
+});
+
+gpuTest("the updates of kept gradients are paced, watched and stopped within", async (gpu) => {
+  const shape: TrainingShape = {
+    ...SHAPE,
+    batchSize: 2,
+    optimizer: {
+      rules: METHODS.adamw.rules,
+      projection: { rank: 8, quantised: false, groupSize: 256, fira: true },
+      gradientAccumulation: 2,
+      clips: true,
+    },
+  };
+  const training = buildTraining(gpu, TINY, shape, gpu.capabilities), { optimizer } = training;
+  uploadRope(gpu, training.model);
+  const pass = new KernelPass(gpu), { gradient: scratch } = optimizer.scratch;
+  initialize(gpu, pass, TINY, training.model.parameters, { seed: 3, scratch });
+  pass.submit();
+  const [{ parameter: { weight } }] = optimizer.states;
+  /** Stopped when it has made some refreshes, or by when it is given the updates. */
+  const stoppedAfter = async (refreshes: number, mayAbandon: boolean) => {
+    const controller = new AbortController();
+    let seen = 0;
+    const step = new RecordedStep(gpu, training, [batchOf(2, 1), batchOf(2, 2)], {
+      ...{ step: 1, lr: 0.01, rates: { ...RATES, maxGradNorm: 1 }, lossIndex: 0, paced: true },
+      watch: (part) => () => {
+        if (part === "refresh" && ++seen === refreshes) controller.abort();
+      },
+    });
+    const stopping = { signal: controller.signal, mayAbandon };
+    assertEquals(await step.accumulate(stopping), { end: "submitted" });
+    assertEquals(seen, 0);
+    if (!refreshes) controller.abort();
+    return { ...await step.apply(stopping), seen, total: optimizer.refreshesAt(1) };
+  };
+  const before = await download(gpu, weight);
+  assertEquals(await stoppedAfter(0, false), { end: "untouched", seen: 0, total: 14 });
+  assertEquals(await download(gpu, weight), before);
+  const { end, seen } = await stoppedAfter(2, true);
+  assertEquals(end, "abandoned");
+  assert(seen >= 2 && seen < 14, `${seen} refreshes`);
+  assertEquals((await stoppedAfter(2, false)).end, "submitted");
+  assertEquals(optimizer.refreshCount, 14);
 });
 
 for (const galore of [false, true]) {

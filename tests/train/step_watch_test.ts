@@ -12,6 +12,13 @@ function stopwatch() {
     times,
     open: (extent: StepExtent) =>
       new StepWatch(extent, times, (how) => seen.push(how), () => now).watch,
+    /** So many refreshes after all passes, of `ms` each; returns the seconds left after each. */
+    after: (watch: Watch, count: number, ms: number) =>
+      Array.from({ length: count }, (_, index) => {
+        now += ms;
+        watch("refresh", index + 1, count)();
+        return seen.at(-1)!.seconds_left;
+      }),
     /**
      * Layers of a pass take `ms` each, but the first `other` more, and so many refreshes of each as
      * long as `refreshMs`; returns the seconds that are left after each layer.
@@ -73,6 +80,21 @@ Deno.test("a first step's refreshes count with its layers", () => {
   pass(watch, "forward", 1000);
   const cold = { refreshes: TWO_EACH, refreshMs: 3500 };
   assertEquals(pass(watch, "backward", 2000, cold), [undefined, 9, 0]);
+});
+
+Deno.test("refreshes after all passes belong to no layer, and are timed by themselves", () => {
+  const { open, pass, after, seen, times } = stopwatch(),
+    extent = { microBatches: 1, refreshes: 3 };
+  const step = (refreshMs: number) => {
+    const watch = open(extent);
+    const forward = pass(watch, "forward", 1000);
+    return [...forward, ...pass(watch, "backward", 2000), ...after(watch, 3, refreshMs)];
+  };
+  assertEquals(step(6000), [...UNKNOWN, ...UNKNOWN, undefined, 6, 0]);
+  assertEquals([times.refresh, seen.at(-1)!.layer, seen.at(-1)!.total], [undefined, undefined, 9]);
+  assertEquals(step(3000).slice(-3), [undefined, 3, 0]);
+  // Two layers there, three back and three refreshes: 2 + 6 + 9 seconds.
+  assertEquals(step(3000), [17, 16, 15, 13, 11, 9, 6, 3, 0]);
 });
 
 Deno.test("layers that are reported all at once do not make the rest of a step short", () => {
