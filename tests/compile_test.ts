@@ -28,11 +28,24 @@ Deno.test({
       const second = await output(program, plan, env);
       assert(JSON.parse(second.stdout).planned_peak_bytes > 0, second.stderr);
       assertEquals(second.stderr, "");
+      // Charts need a library's modules and fonts.
+      await Deno.writeTextFile(join(folder, "metrics.jsonl"), metricsOf([3, 2, 1]));
+      const third = await output(program, ["report", folder], env);
+      assertEquals(third.code, 0, third.stderr);
+      assertStringIncludes(await Deno.readTextFile(join(folder, "report.html")), "<svg");
     } finally {
       await Deno.remove(folder, { recursive: true });
     }
   },
 });
+
+/** Lines of a run's metrics.jsonl. */
+function metricsOf(losses: number[]): string {
+  const lines = losses.map((loss, index) =>
+    JSON.stringify({ step: index + 1, loss, lr: 0.01, tokens: 32 * (index + 1), step_ms: 1 })
+  );
+  return lines.join("\n") + "\n";
+}
 
 /** A folder of what the script at its head calls. */
 async function withoutDeno(folder: string): Promise<string> {

@@ -90,7 +90,7 @@ Deno.test("every kind of permission that Deno can deny is named with its flag", 
   assertEquals(permissionAdvice("another error\n  hint: a hint"), undefined);
 });
 
-Deno.test("-P is enough to train, generate and export, in any folder, in silence about the display", async () => {
+Deno.test("-P is enough to train, report, generate and export, in any folder, in silence about the display", async () => {
   await withFolder(async (folder) => {
     const cwd = join(folder, "my stuff é #1 100% [x]");
     await Deno.mkdir(join(cwd, "texts {a}"), { recursive: true });
@@ -103,6 +103,7 @@ Deno.test("-P is enough to train, generate and export, in any folder, in silence
     const run = "--model llama_nano --tokenizer bytes --steps 1 --batch-size 1 --seq-len 32";
     const output = join(cwd, "a run");
     await cli("pretrain", ...run.split(" "), "--output", output, "--data", "texts {a}/*.txt");
+    assertStringIncludes(await Deno.readTextFile(join(output, "report.html")), "<svg");
     await cli("generate", "--model", "a run/model", "--prompt", "x", "--max-new-tokens", "1");
     await cli("export", "--model", "a run/model", "--output", "my model.gguf");
     const modelfile = await Deno.readTextFile(join(cwd, "Modelfile"));
