@@ -1,5 +1,6 @@
-// Momentum in 8 bits, block-wise (momentum.wgsl has the equations, adam_blockwise.wgsl the format): LANES threads per block hold its new momentum (lanes_held.wgsl), or compute it twice. The
-// update uses the momentum before rounding.
+// Momentum in 8 bits, block-wise (momentum.wgsl has the equations, adam_blockwise.wgsl the format):
+// LANES threads per block hold its new momentum (lanes_held.wgsl), or compute it twice. The update
+// uses the momentum before rounding.
 //   A block whose maximum is zero is zero whatever its codes: an initial state is all zero bytes.
 // @use gradient_apart | gradient_in_place
 // @use dynamic_8bit, lanes_held, fours

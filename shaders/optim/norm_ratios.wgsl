@@ -1,5 +1,5 @@
 // out = scale · √over / (max(√under, least) + eps): ratios of norms from sums of squares. Where `under`
-// is zero the ratio is zero, also with neither.
+// is zero the ratio is zero, whatever `least` and `eps` are.
 override WORKGROUP_SIZE: u32;
 
 struct Params {

@@ -1,5 +1,5 @@
-// AdaClip: x = x / largest · T̂ where |x| > T̂, eight elements per thread. Where no element is above, nothing
-// is read or written.
+// AdaClip: x = x / largest · T̂ where |x| > T̂, eight elements per thread. Where no
+// element is above, nothing is read or written.
 override WORKGROUP_SIZE: u32;
 
 struct Params {

@@ -1,6 +1,6 @@
-// AdaGN's factor (Huang et al. 2025, "Stable-SPAM", arXiv 2502.17055, section 3): the norm of a gradient
-// becomes the ratio of running moments of the norms of all until now,
-//   μ = γ1·μ + (1 − γ1)·norm      ν = γ2·ν + (1 − γ2)·norm²      norm = √figures[2], after AdaClip
+// AdaGN's factor (Huang et al. 2025, "Stable-SPAM", arXiv 2502.17055, section 3): the norm of a
+// gradient becomes the ratio of running moments of the norms of all until now,
+//   μ = γ1·μ + (1 − γ1)·norm,  ν = γ2·ν + (1 − γ2)·norm²,  norm = √figures[2], after AdaClip
 //   factor = μ̂ / (√ν̂ + ε) / norm,  μ̂ = μ / (1 − γ1^t),  ν̂ = ν / (1 − γ2^t)
 // and 1 for a gradient of zeros.
 struct Params {

@@ -142,7 +142,7 @@ export async function loadConfig(path: string, fields: z.ZodRawShape): Promise<C
   }
   if (idle.length) notes.push(`${path}: these keys have no effect here: ${idle.join(", ")}`);
   if (isLlamaFactory(file)) {
-    const left = defaultsOf(fields, { ...implied, ...given });
+    const left = defaultsOf(fields, file, { ...implied, ...given });
     if (left) notes.push(`${path}: left out, with defaults of this program: ${left}`);
     if (
       !["evalShare", "evalData", "evalDataset"].some((each) => each in given || each in implied)
@@ -155,11 +155,12 @@ export async function loadConfig(path: string, fields: z.ZodRawShape): Promise<C
 }
 
 /** The keys that a file leaves out although their defaults in LLaMA-Factory are others. */
-function defaultsOf(fields: z.ZodRawShape, given: Given): string {
-  return Object.entries(OTHER_DEFAULTS)
-    .filter(([option]) => Object.hasOwn(fields, option) && !(option in given))
-    .filter(([option]) => option !== "warmupRatio" || !("warmupSteps" in given))
-    .map(([, [key, there]]) => `${key} (${there} in LLaMA-Factory)`)
+function defaultsOf(fields: z.ZodRawShape, file: KeyContext, given: Given): string {
+  return OTHER_DEFAULTS
+    .filter(({ option }) => Object.hasOwn(fields, option) && !(option in given))
+    .filter(({ option }) => option !== "warmupRatio" || !("warmupSteps" in given))
+    .filter(({ where }) => where?.(file) ?? true)
+    .map(({ key, there }) => `${key} (${there} in LLaMA-Factory)`)
     .join(", ");
 }
 

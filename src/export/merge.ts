@@ -1,8 +1,9 @@
 /**
  * Merges a LoRA adapter into its model: W + s · B·A for every adapted matrix, computed on the
- * device in float32, one block of rows at a time, each row scaled to its length with DoRA; what the adapter holds whole replaces the
- * model's, and everything else is copied. Neither the model nor the result is ever entirely in
- * memory. A tied head or embedding that is adapted alone becomes a matrix of its own.
+ * device in float32, one block of rows at a time, each row scaled to its length with DoRA; what the
+ * adapter holds whole replaces the model's, and everything else is copied. Neither the model nor the
+ * result is ever entirely in memory. A tied head or embedding that is adapted alone becomes a matrix
+ * of its own.
  *
  * A QLoRA adapter is merged into the original weights, not into their quantised values.
  */

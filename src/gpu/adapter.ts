@@ -59,7 +59,8 @@ export async function findAdapter(gpu?: GPU): Promise<GPUAdapter | null> {
 }
 
 /**
- * Sets an environment variable of Deno that is not set, and returns what unsets it again. The one use of Deno in the modules that a kernel needs: browsers and others run them, too.
+ * Sets an environment variable of Deno that is not set, and returns what unsets it again. The one use
+ * of Deno in the modules that a kernel needs: browsers and others run them, too.
  */
 function withVariable(variable: string, value: string, os?: string): (() => void) | undefined {
   if (!("Deno" in globalThis) || (os && Deno.build.os !== os)) return undefined;

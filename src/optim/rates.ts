@@ -12,7 +12,7 @@ export interface OptimizerRates {
    * The largest norm of gradients, 0 for none: where the optimizer's shape has `clips`.
    */
   readonly maxGradNorm: number;
-  /** Steps after which the moments of matrices begin anew; 0: never. */
+  /** Steps after which the moments of matrices are reset; 0: never. */
   readonly momentumReset: number;
   /** GaLore's α: the factor of a low-rank update. */
   readonly galoreScale: number;

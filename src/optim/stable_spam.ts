@@ -1,8 +1,8 @@
 /**
  * Stable-SPAM (Huang et al. 2025, arXiv 2502.17055): before its rule sees it, the gradient of a matrix
  * loses its spikes and is brought to the usual norm (kernels/optim/stable_spam.ts), and from time to
- * time its moments begin anew, so that no spike stays in them (SPAM, arXiv 2501.06842). The authors'
- * code restarts the bias correction of the running means with the moments, though the means go on,
+ * time its moments are reset, so that no spike stays in them (SPAM, arXiv 2501.06842). The authors'
+ * code restarts the bias correction of the running means with the moments, though the means continue,
  * which puts the threshold out of reach; here these count all steps.
  */
 import type { Allocator } from "../gpu/allocator.ts";
@@ -38,7 +38,7 @@ export function createStableSpamScratch(allocator: Allocator): StableSpamScratch
   };
 }
 
-/** Steps that moments hold at a step, from 1, if they begin anew at each multiple of `every`. */
+/** Steps that moments hold at a step, from 1, if they are reset at each multiple of `every`. */
 export function sinceReset(step: number, every: number): number {
   return every > 0 && step >= every ? step % every + 1 : step;
 }

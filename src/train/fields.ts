@@ -27,8 +27,8 @@ export const DTYPES = ["bfloat16", "float32"] as const;
 export const WEIGHT_FORMATS = ["int8", "nf4", "bfloat16", "float32"] as const;
 export const PACKINGS = ["packed", "padded"] as const;
 
-/** SPAM's (Huang et al. 2025, arXiv 2501.06842). */
-export const MOMENTUM_RESET = 500;
+/** The interval of Stable-SPAM's authors, in its constructor and their scripts; SPAM's was 500. */
+export const MOMENTUM_RESET = 1000;
 
 /** transformers' default. */
 export const FINETUNE_GRAD_NORM = 1;
@@ -133,10 +133,7 @@ export const memoryFields = {
     seqLen,
   }),
   ...section("Optimizer", {
-    optimizer: optimizerField(
-      WEIGHT_METHODS,
-      "training method: GaLore's project gradients to a low rank, Q-GaLore's also keeps INT8 weights",
-    ),
+    optimizer: optimizerField(WEIGHT_METHODS),
     rank: rankOrAuto.describe(
       "rank of the low-rank gradient space, or of that in which APOLLO measures; lower for smaller " +
         "matrices",
@@ -162,7 +159,8 @@ export const memoryFields = {
     ),
     stableSpam: z.boolean().default(false).describe(
       "scale spikes in gradients of attention and feed-forward matrices down to the usual largest " +
-        "element, and their norms to the usual (Stable-SPAM), which steadies 8- and 4-bit moments",
+        "element, and their norms to the usual (Stable-SPAM), which steadies 8- and 4-bit moments; " +
+        "the learning rate is not warmed up again after a reset, as it is in SPAM",
     ),
     adam4bit: z.boolean().default(false).describe(
       "4-bit moments, but for embedding and head: half of the memory of 8-bit moments, and updates " +
@@ -203,7 +201,7 @@ export const optimizerFields = section("Optimizer", {
   beta2: share().max(0.9999999).default(0.999).describe("Adam's decay rate of the second moment"),
   adamEps: z.number().positive().default(1e-8).describe("added to Adam's denominator"),
   momentumReset: orNever().optional().describe(
-    "steps after which Adam's moments of attention and feed-forward matrices begin anew; 0: never",
+    "steps after which Adam's moments of attention and feed-forward matrices are reset; 0: never",
   ).meta({ derived: phrase`${MOMENTUM_RESET} with ${option("stableSpam")}, otherwise 0` }),
   weightDecay: z.number().min(0).default(0).describe(
     "decoupled weight decay, multiplied by the learning rate",

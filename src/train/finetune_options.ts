@@ -120,10 +120,7 @@ const dataFields = section("Data", {
 });
 
 const methodFields = section("Optimizer", {
-  optimizer: optimizerField(
-    METHOD_NAMES,
-    "training method: low-rank gradients (GaLore, Q-GaLore), full-rank ones, or adapters",
-  ),
+  optimizer: optimizerField(METHOD_NAMES),
   lr: z.number().positive().optional().describe("peak learning rate")
     .meta({ derived: ratesText("finetune") }),
   stochasticRound: z.boolean().optional().describe(

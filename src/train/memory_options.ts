@@ -34,7 +34,7 @@ export const sizeFields = {
     vocabSize: vocabSize.meta({ value: "V", derived: "the preset's, 32000 but for llama_nano" }),
   }),
   ...section("Optimizer", {
-    optimizer: optimizerField(METHOD_NAMES, "training method"),
+    optimizer: optimizerField(METHOD_NAMES),
     embeddingQuant,
     embedding4bit,
     offloadEmbedding,

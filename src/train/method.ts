@@ -237,9 +237,8 @@ function trainedPart(
 
 /** Warnings to show before the run starts. */
 export function shapeWarnings(config: LlamaConfig, shape: TrainingShape): string[] {
-  const { projection } = shape.optimizer;
-  if (!projection) return [];
-  const { rank } = projection;
+  const { projection, rank = projection?.rank } = shape.optimizer;
+  if (rank === undefined) return [];
   const C = config.hiddenSize, keys = config.keyValueHeads * config.headSize;
   const clamped = (what: string, allowed: number) =>
     `rank ${rank} is larger than ${what} allows: using ${allowed} there`;

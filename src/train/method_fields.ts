@@ -29,14 +29,28 @@ export interface DescribedMethod {
  * The field that chooses a method, among the names that a command accepts. Its schema carries the
  * rows of the table, so that no reader of the schema needs its own list.
  */
-export function optimizerField(names: readonly MethodName[], description: string) {
+export function optimizerField(names: readonly MethodName[]) {
   const methods = Object.fromEntries(names.map((name): [string, DescribedMethod] => {
     const method = methodOf(name), { title, about } = method;
     return [name, { title, description: about, rankOption: rankOptionOf(method) }];
   }));
   return z.enum([...names, ...names.flatMap((name) => methodOf(name).aliases)])
     .default(DEFAULT_METHOD).transform((name) => methodNamed(name)!)
-    .describe(description).meta({ methods });
+    .describe(methodsText(names)).meta({ methods });
+}
+
+/** The methods by what they train with, as their rows say. */
+function methodsText(names: readonly MethodName[]): string {
+  const kinds: readonly (readonly [what: string, holds: (method: Method) => boolean])[] = [
+    ["gradients projected to a low rank", isLowRank],
+    ["gradients of full rank", (method) => trainsWeights(method) && !isLowRank(method)],
+    ["adapters beside frozen weights", trainsAdapters],
+  ];
+  const texts = kinds.flatMap(([what, holds]) => {
+    const titles = names.map(methodOf).filter(holds).map(({ title }) => title);
+    return titles.length ? [`${what} (${titles.join(", ")})`] : [];
+  });
+  return `training method: ${texts.join("; ")}`;
 }
 
 /** `on with q_galore_adamw8bit`: a default that applies to some methods only. */

@@ -87,9 +87,8 @@ const APOLLO_RATES = { pretrain: 0.01, continue: 0.001, finetune: 1e-4 } as cons
 export const METHODS = {
   q_galore_adamw8bit: {
     title: "Q-GaLore",
-    about:
-      "Trains every weight, stored in INT8, with low-rank gradients. Needs the least memory of " +
-      "the methods that train the whole model.",
+    about: "Trains every weight, stored in INT8, with low-rank gradients. Where these are " +
+      "accumulated, needs the least memory of the methods that train the whole model.",
     trains: "weights",
     weights: "int8",
     projection: "int4",
@@ -188,7 +187,7 @@ export const METHODS = {
   q_apollo_mini: {
     title: "Q-APOLLO-Mini",
     about: "APOLLO-Mini with weights in INT8. Needs the least memory of the methods that train " +
-      "the whole model, but for an accumulated gradient.",
+      "the whole model, unless gradients are accumulated.",
     trains: "weights",
     weights: "int8",
     apollo: { rank: 1, scale: 128 },

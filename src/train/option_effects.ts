@@ -89,16 +89,25 @@ function embeddingsFrozen(trainedBy: (options: Values) => Piece | undefined): Ef
   );
 }
 
-/** Of sums of full-rank gradients: with GaLore, but for Fira, only embedding and head have some. */
+/**
+ * Of sums of full-rank gradients: with adapters, and with GaLore but for Fira, only embedding and head
+ * have some.
+ */
 function fullRankSummed(trainedBy: (options: Values) => unknown): Effect {
   return only(
     ["accumulatorQuant"],
-    (options) =>
-      !isLowRank(method(options)) || options.fira === true || trainedBy(options) !== undefined,
-    phrase`sums gradients that are not low-rank, such as those of ${
-      option("trainEmbeddings", true)
-    }`,
+    (options) => formsWhole(options) || trainedBy(options) !== undefined,
+    ({ optimizer }) =>
+      phrase`sums gradients of full rank, of which ${`${optimizer}`} has none without ${
+        option("trainEmbeddings", true)
+      }`,
   );
+}
+
+/** Whether gradients of attention and feed-forward matrices are of full rank. */
+function formsWhole(options: Values): boolean {
+  const row = method(options);
+  return trainsWeights(row) && (!isLowRank(row) || options.fira === true);
 }
 
 /** What takes less memory in training embedding and head, unless that is how they are trained. */
@@ -130,11 +139,10 @@ const PRESET_EFFECTS: readonly Effect[] = [
 /** Of the method, in every training run and its plan. */
 const METHOD_EFFECTS: readonly Effect[] = [
   onlyWith(["weightQuant"], trainsWeights, "INT8 weights need"),
-  onlyWith(["accumulatorQuant"], trainsWeights, "full-rank gradients need"),
   only(
     ["accumulatorQuant"],
     ({ gradientAccumulation }) => Number(gradientAccumulation) > 1,
-    phrase`needs ${option("gradientAccumulation")} above 1: one gradient is not summed`,
+    phrase`needs ${option("gradientAccumulation")} above 1: a single batch has nothing to sum`,
   ),
   onlyWith(["projQuant"], hasInt4Projection, "an INT4 projection needs"),
   onlyWith(["rank"], hasRank),
@@ -300,6 +308,9 @@ const GIVEN_ADAPTER_EFFECTS: readonly Effect[] = [
 export const PRETRAIN_EFFECTS: readonly Effect[] = [
   ...PRESET_EFFECTS,
   ...METHOD_EFFECTS,
+  fullRankSummed((options) =>
+    trainsAdapters(method(options)) ? asksForEmbeddings(options) : "pre-training"
+  ),
   ...UPDATE_EFFECTS,
   ...ROUNDING_EFFECTS.map((effect) => where(({ from }) => from === undefined, effect)),
   ...TRAINED_ROUNDING_EFFECTS.map((effect) => where(({ from }) => from !== undefined, effect)),

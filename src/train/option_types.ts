@@ -52,7 +52,9 @@ export interface MemoryOptions {
    */
   readonly seqLen: number;
   /**
-   * Training method.
+   * Training method: gradients projected to a low rank (Q-GaLore, GaLore, GaLore 8-bit); gradients
+   * of full rank (AdamW, AdamW 8-bit, APOLLO, APOLLO-Mini, Q-APOLLO, Q-APOLLO-Mini, SCALE, Muon,
+   * Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA).
    * @default q_galore_adamw8bit
    */
   readonly optimizer: MethodName;
@@ -98,7 +100,8 @@ export interface MemoryOptions {
   readonly fira: boolean;
   /**
    * Scale spikes in gradients of attention and feed-forward matrices down to the usual largest
-   * element, and their norms to the usual (Stable-SPAM), which steadies 8- and 4-bit moments.
+   * element, and their norms to the usual (Stable-SPAM), which steadies 8- and 4-bit moments; the
+   * learning rate is not warmed up again after a reset, as it is in SPAM.
    * @default false
    */
   readonly stableSpam: boolean;
@@ -216,7 +219,9 @@ export interface MemoryOptions {
 /** What decides the memory of a training run, as a program gives it. */
 export interface MemoryInput extends Given<Omit<MemoryOptions, "optimizer">> {
   /**
-   * Training method.
+   * Training method: gradients projected to a low rank (Q-GaLore, GaLore, GaLore 8-bit); gradients
+   * of full rank (AdamW, AdamW 8-bit, APOLLO, APOLLO-Mini, Q-APOLLO, Q-APOLLO-Mini, SCALE, Muon,
+   * Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA).
    * @default q_galore_adamw8bit
    */
   readonly optimizer?: MethodName | "galore_adamw_8bit";
@@ -267,8 +272,9 @@ export interface PretrainOptions {
    */
   readonly seqLen: number;
   /**
-   * Training method: GaLore's project gradients to a low rank, Q-GaLore's also keeps INT8 weights;
-   * lora and qlora train adapters beside a given model.
+   * Training method: gradients projected to a low rank (Q-GaLore, GaLore, GaLore 8-bit); gradients
+   * of full rank (AdamW, AdamW 8-bit, APOLLO, APOLLO-Mini, Q-APOLLO, Q-APOLLO-Mini, SCALE, Muon,
+   * Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA).
    * @default q_galore_adamw8bit
    */
   readonly optimizer: MethodName;
@@ -315,7 +321,8 @@ export interface PretrainOptions {
   readonly fira: boolean;
   /**
    * Scale spikes in gradients of attention and feed-forward matrices down to the usual largest
-   * element, and their norms to the usual (Stable-SPAM), which steadies 8- and 4-bit moments.
+   * element, and their norms to the usual (Stable-SPAM), which steadies 8- and 4-bit moments; the
+   * learning rate is not warmed up again after a reset, as it is in SPAM.
    * @default false
    */
   readonly stableSpam: boolean;
@@ -447,8 +454,8 @@ export interface PretrainOptions {
    */
   readonly adamEps: number;
   /**
-   * Steps after which Adam's moments of attention and feed-forward matrices begin anew; 0: never.
-   * @default 500 with `stableSpam`, otherwise 0
+   * Steps after which Adam's moments of attention and feed-forward matrices are reset; 0: never.
+   * @default 1000 with `stableSpam`, otherwise 0
    */
   readonly momentumReset: number;
   /**
@@ -634,8 +641,9 @@ export interface PretrainOptions {
 export interface PretrainInput
   extends Given<Omit<PretrainOptions, "optimizer">, "data" | "output"> {
   /**
-   * Training method: GaLore's project gradients to a low rank, Q-GaLore's also keeps INT8 weights;
-   * lora and qlora train adapters beside a given model.
+   * Training method: gradients projected to a low rank (Q-GaLore, GaLore, GaLore 8-bit); gradients
+   * of full rank (AdamW, AdamW 8-bit, APOLLO, APOLLO-Mini, Q-APOLLO, Q-APOLLO-Mini, SCALE, Muon,
+   * Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA).
    * @default q_galore_adamw8bit
    */
   readonly optimizer?: MethodName | "galore_adamw_8bit";
@@ -683,7 +691,9 @@ export interface FinetuneOptions {
    */
   readonly seqLen: number;
   /**
-   * Training method: low-rank gradients (GaLore, Q-GaLore), full-rank ones, or adapters.
+   * Training method: gradients projected to a low rank (Q-GaLore, GaLore, GaLore 8-bit); gradients
+   * of full rank (AdamW, AdamW 8-bit, APOLLO, APOLLO-Mini, Q-APOLLO, Q-APOLLO-Mini, SCALE, Muon,
+   * Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA).
    * @default q_galore_adamw8bit
    */
   readonly optimizer: MethodName;
@@ -730,7 +740,8 @@ export interface FinetuneOptions {
   readonly fira: boolean;
   /**
    * Scale spikes in gradients of attention and feed-forward matrices down to the usual largest
-   * element, and their norms to the usual (Stable-SPAM), which steadies 8- and 4-bit moments.
+   * element, and their norms to the usual (Stable-SPAM), which steadies 8- and 4-bit moments; the
+   * learning rate is not warmed up again after a reset, as it is in SPAM.
    * @default false
    */
   readonly stableSpam: boolean;
@@ -895,8 +906,8 @@ export interface FinetuneOptions {
    */
   readonly adamEps: number;
   /**
-   * Steps after which Adam's moments of attention and feed-forward matrices begin anew; 0: never.
-   * @default 500 with `stableSpam`, otherwise 0
+   * Steps after which Adam's moments of attention and feed-forward matrices are reset; 0: never.
+   * @default 1000 with `stableSpam`, otherwise 0
    */
   readonly momentumReset: number;
   /**
@@ -1101,7 +1112,9 @@ export interface FinetuneOptions {
 export interface FinetuneInput
   extends Given<Omit<FinetuneOptions, "optimizer">, "model" | "output"> {
   /**
-   * Training method: low-rank gradients (GaLore, Q-GaLore), full-rank ones, or adapters.
+   * Training method: gradients projected to a low rank (Q-GaLore, GaLore, GaLore 8-bit); gradients
+   * of full rank (AdamW, AdamW 8-bit, APOLLO, APOLLO-Mini, Q-APOLLO, Q-APOLLO-Mini, SCALE, Muon,
+   * Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA).
    * @default q_galore_adamw8bit
    */
   readonly optimizer?: MethodName | "galore_adamw_8bit";

@@ -79,11 +79,7 @@ const dataFields = section("Data", {
 
 const continuedFields = {
   ...section("Optimizer", {
-    optimizer: optimizerField(
-      METHOD_NAMES,
-      "training method: GaLore's project gradients to a low rank, Q-GaLore's also keeps INT8 " +
-        "weights; lora and qlora train adapters beside a given model",
-    ),
+    optimizer: optimizerField(METHOD_NAMES),
     lr: z.number().positive().optional().describe("peak learning rate").meta({
       derived: phrase`${ratesText("pretrain")}; with ${option("from")}, ${ratesText("continue")}`,
     }),

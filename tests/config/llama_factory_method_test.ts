@@ -1,6 +1,7 @@
 /** Keys of a method that is not AdamW and has no switch: such as Lion, here a row for the test. */
 import { assertEquals } from "@std/assert";
 import { readMethod } from "../../src/config/llama_factory/method.ts";
+import { READ } from "../../src/config/llama_factory/values.ts";
 import { type Method, METHOD_NAMES, METHODS } from "../../src/train/methods.ts";
 
 const rows = METHODS as Record<string, Method>, names: string[] = METHOD_NAMES;
@@ -68,4 +69,56 @@ Deno.test("keys of APOLLO that it does not have, or that do not go together", ()
     ],
   ];
   for (const [keys, message] of refused) assertEquals(meaning(keys), message);
+});
+
+Deno.test("optim_args: scale_type decides which of APOLLO's methods apollo_adamw means, beside optimizer too", () => {
+  const optim = "apollo_adamw", tensor = { optim_args: "rank=1,scale=128,scale_type=tensor" };
+  const accepted: [Record<string, unknown>, unknown][] = [
+    [{ optim, finetuning_type: "full" }, { optimizer: "apollo" }],
+    [{ optim, finetuning_type: "full", ...tensor }, { optimizer: "apollo_mini" }],
+    [{ optimizer: "apollo", optim }, {}],
+    [{ optimizer: "apollo", optim, optim_args: "scale_type=channel" }, {}],
+    [{ optimizer: "q_apollo", optim }, {}],
+    [{ optimizer: "apollo_mini", optim, ...tensor }, {}],
+    [{ optimizer: "q_apollo_mini", optim, ...tensor }, {}],
+    [{ optimizer: "apollo_mini", optim, use_apollo: true, apollo_scale_type: "tensor" }, {}],
+  ];
+  for (const [keys, expected] of accepted) assertEquals(meaning(keys), expected);
+  const wanted = (own: string, type: string, got: string) =>
+    `needs optim_args: scale_type=${type} with optimizer: ${own}, got ${got}`;
+  const refused: [Record<string, unknown>, string][] = [
+    [{ optimizer: "apollo", optim, ...tensor }, wanted("apollo", "channel", "tensor")],
+    [{ optimizer: "q_apollo", optim, ...tensor }, wanted("q_apollo", "channel", "tensor")],
+    [{ optimizer: "apollo_mini", optim }, wanted("apollo_mini", "tensor", "channel")],
+    [{ optimizer: "q_apollo_mini", optim }, wanted("q_apollo_mini", "tensor", "channel")],
+    [{ optimizer: "adamw", optim, ...tensor }, "apollo_adamw disagrees with optimizer: adamw"],
+    [
+      { optimizer: "q_apollo", optim: "galore_adamw" },
+      "galore_adamw disagrees with optimizer: q_apollo",
+    ],
+    [
+      { optimizer: "galore_adamw", optim: "galore_adamw_8bit" },
+      "galore_adamw_8bit disagrees with optimizer: galore_adamw",
+    ],
+    [
+      { finetuning_type: "full", use_apollo: true, optim, apollo_scale_type: "channel", ...tensor },
+      "channel disagrees with optim_args: scale_type=tensor",
+    ],
+  ];
+  for (const [keys, message] of refused) assertEquals(meaning(keys), message);
+});
+
+Deno.test("optim_args has the names of its family", () => {
+  const read = (optim: string, args: string) =>
+    READ.optim_args(args, {
+      get: (key) => key === "optim" ? optim : undefined,
+      line: (key) => key,
+      has: () => true,
+    });
+  assertEquals(read("apollo_adamw", "proj=random,proj_type=std,rank=4").options, { rank: 4 });
+  assertEquals(read("galore_adamw", "proj_type=std,scale=2").options, { galoreScale: 2 });
+  for (const name of ["proj=random", "scale_type=tensor"]) {
+    const message = `has no ${name.split("=")[0]} here, with optim: galore_adamw`;
+    assertEquals(read("galore_adamw", name).fault?.message, message);
+  }
 });

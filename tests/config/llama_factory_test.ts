@@ -260,6 +260,35 @@ Deno.test("LLaMA-Factory: without val_size nothing is held out; template default
   assertStringIncludes(fault, "run.yaml:4: template: default is a format of its own");
 });
 
+// The defaults of LLaMA-Factory's finetuning_args.py, and transformers' of max_grad_norm.
+for (
+  const [command, lines, left] of [
+    ["pretrain", "stage: pt", "max_grad_norm (1 in LLaMA-Factory)"],
+    ["pretrain", "stage: pt\nmax_grad_norm: 0", ""],
+    [
+      "finetune",
+      "use_galore: true",
+      "galore_rank (16 in LLaMA-Factory), galore_scale (2 in LLaMA-Factory)",
+    ],
+    [
+      "finetune",
+      "use_apollo: true",
+      "apollo_rank (16 in LLaMA-Factory), apollo_scale (32 in LLaMA-Factory)",
+    ],
+    ["finetune", "use_apollo: true\napollo_rank: 4\napollo_scale: 1", ""],
+  ] as const
+) {
+  Deno.test(`LLaMA-Factory: defaults that a ${command} file leaves to ${lines.replaceAll("\n", ", ")}`, async () => {
+    const text = `model_name_or_path: m\ndata: d\noutput_dir: o\nfinetuning_type: full
+cutoff_len: 8\nper_device_train_batch_size: 1\nlearning_rate: 1e-4\nlr_scheduler_type: cosine
+warmup_steps: 1\npacking: true\nval_size: 0.1\nmax_steps: 9\n${lines}\n`;
+    const { options, err } = await run(command, text);
+    assert(options, err.join("\n"));
+    const expected = `note: run.yaml: left out, with defaults of this program: ${left}`;
+    assertEquals(err.filter((line) => line.includes("left out")), left ? [expected] : []);
+  });
+}
+
 for (
   const [lines, expected] of [
     ["lr_scheduler_type: linear", { scheduler: "linear", minLrRatio: 0 }],

@@ -4,7 +4,7 @@ arXiv 2502.17055, section 3), in float64, by the paper's formulas, with torch.op
     pip install torch safetensors
     python tests/golden/make_stable_spam.py
 
-Matrices begin at zero; their moments begin anew in steps 10 and 20. Kept are steps 6 and 24.
+Matrices begin at zero; their moments are reset in steps 10 and 20. Kept are steps 6 and 24.
 """
 
 from pathlib import Path

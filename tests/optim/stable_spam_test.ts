@@ -34,7 +34,7 @@ gpuTest("24 steps of Stable-SPAM, with two resets, follow the paper", async (gpu
   }
 });
 
-Deno.test("moments begin anew at each multiple", () => {
+Deno.test("moments are reset at each multiple", () => {
   const steps = [1, 2, 3, 4, 5, 6, 7];
   assertEquals(steps.map((step) => sinceReset(step, 3)), [1, 2, 1, 2, 3, 1, 2]);
   assertEquals(steps.map((step) => sinceReset(step, 0)), steps);

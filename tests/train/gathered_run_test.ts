@@ -82,6 +82,14 @@ for (
     [{ finetune: true, gradientAccumulation: 2, fira: true }, /by their common norm$/],
     [{ optimizer: "lora" }, /^maxGradNorm: 1 clips all gradients of a step by their common norm$/],
     [{ optimizer: "lora", trainEmbeddings: true }, /clips the gradient of each matrix/],
+    [
+      { optimizer: "scale", maxGradNorm: 1 },
+      /common norm; SCALE then divides by norms, so only what the head and vectors learn changes$/,
+    ],
+    [
+      { optimizer: "adamw", maxGradNorm: 1, stableSpam: true, gradientAccumulation: 2 },
+      /common norm; stableSpam then brings matrices to their usual norms, so .* hardly changes$/,
+    ],
   ] as const
 ) {
   Deno.test(`memory says what is clipped with ${JSON.stringify(given)}`, () => {

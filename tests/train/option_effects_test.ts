@@ -7,6 +7,7 @@ import { openPretrained } from "../../src/formats/pretrained_model.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
 import { Scope } from "../../src/gpu/scope.ts";
+import { PRESETS } from "../../src/model/config.ts";
 import { initialize } from "../../src/model/initialize.ts";
 import { uploadRope } from "../../src/model/llama.ts";
 import { OptionsError } from "../../src/options/faults.ts";
@@ -226,6 +227,14 @@ for (
       'training them takes least memory with embeddingOptimizer: "adam_factored"',
     ],
     [
+      { optimizer: "lora", gradientAccumulation: 2, accumulatorQuant: true },
+      "accumulatorQuant: sums gradients of full rank, of which lora has none without trainEmbeddings",
+    ],
+    [
+      { optimizer: "qlora", trainEmbeddings: true, accumulatorQuant: true },
+      "accumulatorQuant: needs gradientAccumulation above 1: a single batch has nothing to sum",
+    ],
+    [
       { embeddingQuant: true, embedding4bit: true },
       "embedding4bit: stores embedding and head in 4 bits, embeddingQuant: true in 8: keep only one",
     ],
@@ -242,6 +251,21 @@ Deno.test("what trains an embedding with least memory is not advised where it is
   const refused = () => finetuneOptions.parse({ ...given, embedding4bit: true });
   const { message } = assertThrows(refused, OptionsError);
   assertEquals(message.includes("least memory"), false, message);
+});
+
+Deno.test("beside adapters, the gradients of embedding and head are summed in INT8", () => {
+  const config = PRESETS.llama_7b;
+  const gradients = (optimizer: MethodName, accumulatorQuant: boolean) => {
+    const size = { model: "llama_7b", optimizer, trainEmbeddings: true, gradientAccumulation: 2 };
+    const options = memoryOptions.parse({ ...size, accumulatorQuant });
+    return planMemory(config, trainingShape(options, config)).byPurpose.gradients;
+  };
+  for (const optimizer of ["lora", "qlora"] as const) {
+    const saved = gradients(optimizer, false) - gradients(optimizer, true);
+    // 3 of 4 bytes of each element, less a block of rows in which the sums are read.
+    const tables = 2 * config.vocabSize * config.hiddenSize;
+    assert(saved > 3 * tables - (40 << 20) && saved <= 3 * tables, `${saved}`);
+  }
 });
 
 Deno.test("a stored job runs without the options that an earlier version ignored", () => {

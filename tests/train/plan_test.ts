@@ -5,8 +5,8 @@ import type { DoneEvent } from "../../src/train/events.ts";
 import { PRESETS } from "../../src/model/config.ts";
 import { planMemory } from "../../src/train/plan.ts";
 import { type MemoryInput, memoryOptions } from "../../src/train/memory_options.ts";
-import { trainingShape } from "../../src/train/method.ts";
-import { isLowRank } from "../../src/train/method_fields.ts";
+import { shapeWarnings, trainingShape } from "../../src/train/method.ts";
+import { isLowRank, WEIGHT_METHODS } from "../../src/train/method_fields.ts";
 import { methodOf } from "../../src/train/methods.ts";
 import { assertFits, DoesNotFitError } from "../../src/train/does_not_fit.ts";
 import { Gpu } from "../../src/gpu/gpu.ts";
@@ -176,6 +176,37 @@ Deno.test("the gradient of no projected matrix of LLaMA-7B has memory of its own
   const plan = planMemory(config, trainingShape(options, config), CONSUMER_CARD);
   // A block of 2,048 rows of the head's, where the 11008 x 4096 of a feed-forward matrix took 180 MB.
   assertEquals(plan.byPurpose.gradients, 4 * 2048 * 4096);
+});
+
+Deno.test("the methods that are said to need least memory do, with gradients accumulated and without", () => {
+  for (const model of ["llama_60m", "llama_1b", "llama_7b"] as const) {
+    for (const finetune of [false, true]) {
+      const smallest = (gradientAccumulation: number) => {
+        const peaks = WEIGHT_METHODS.map((optimizer) => {
+          const size = { model, seqLen: 256, activationCheckpointing: true, finetune };
+          const options = memoryOptions.parse({ ...size, optimizer, gradientAccumulation });
+          const config = PRESETS[model];
+          return planMemory(config, trainingShape(options, config), CONSUMER_CARD).plannedPeakBytes;
+        });
+        return WEIGHT_METHODS[peaks.indexOf(Math.min(...peaks))];
+      };
+      assertEquals([smallest(1), smallest(4)], ["q_apollo_mini", "q_galore_adamw8bit"], model);
+    }
+  }
+});
+
+Deno.test("a rank above a matrix's smaller side is noted for GaLore and APOLLO", () => {
+  const config = PRESETS.llama_60m;
+  for (const optimizer of ["galore_adamw", "apollo"] as const) {
+    const warnings = (rank: number) => {
+      const options = memoryOptions.parse({ model: "llama_60m", optimizer, rank });
+      return shapeWarnings(config, trainingShape(options, config));
+    };
+    assertEquals(warnings(512), []);
+    assertEquals(warnings(600), [
+      "rank 600 is larger than every projection allows: using 512 there",
+    ]);
+  }
 });
 
 Deno.test("a tensor larger than any buffer is refused with what makes it smaller", () => {

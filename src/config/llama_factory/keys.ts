@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { fault, type Meaning, show } from "./values.ts";
+import { fault, type KeyContext, type Meaning, pretrains, show } from "./values.ts";
 
 /** Keys of options with another name. Keys with the same name need no entry. */
 export const RENAMED: Readonly<Record<string, string>> = {
@@ -33,15 +33,30 @@ export const RENAMED: Readonly<Record<string, string>> = {
   early_stopping_steps: "earlyStoppingPatience",
 };
 
-/** LLaMA-Factory's defaults where this program's differ, by option: the key, and its value there. */
-export const OTHER_DEFAULTS: Readonly<Record<string, readonly [key: string, there: unknown]>> = {
-  seqLen: ["cutoff_len", 2048],
-  batchSize: ["per_device_train_batch_size", 8],
-  lr: ["learning_rate", 5e-5],
-  scheduler: ["lr_scheduler_type", "linear"],
-  warmupRatio: ["warmup_ratio", 0],
-  packing: ["packing", false],
-};
+/** A default of LLaMA-Factory that is another here. */
+interface OtherDefault {
+  readonly option: string;
+  readonly key: string;
+  readonly there: unknown;
+  /** In which files; by default in all. */
+  readonly where?: (file: KeyContext) => boolean;
+}
+const isTrue = (key: string) => ({ get }: KeyContext) => get(key) === true;
+
+/** LLaMA-Factory's defaults where this program's differ. */
+export const OTHER_DEFAULTS: readonly OtherDefault[] = [
+  { option: "seqLen", key: "cutoff_len", there: 2048 },
+  { option: "batchSize", key: "per_device_train_batch_size", there: 8 },
+  { option: "lr", key: "learning_rate", there: 5e-5 },
+  { option: "scheduler", key: "lr_scheduler_type", there: "linear" },
+  { option: "warmupRatio", key: "warmup_ratio", there: 0 },
+  { option: "packing", key: "packing", there: false },
+  { option: "maxGradNorm", key: "max_grad_norm", there: 1, where: pretrains },
+  { option: "rank", key: "galore_rank", there: 16, where: isTrue("use_galore") },
+  { option: "galoreScale", key: "galore_scale", there: 2, where: isTrue("use_galore") },
+  { option: "rank", key: "apollo_rank", there: 16, where: isTrue("use_apollo") },
+  { option: "apolloScale", key: "apollo_scale", there: 32, where: isTrue("use_apollo") },
+];
 
 /** Keys that never affect results, and why. */
 export const IGNORED: Readonly<Record<string, string>> = {

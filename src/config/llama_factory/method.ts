@@ -73,6 +73,12 @@ function valueFaults(file: KeyContext): Faults {
     if (file.get("apollo_scale_type") !== undefined) faults.apollo_scale_type = fault(message);
     else faults.optim = fault(`optim_args: scale_type ${message}`);
   }
+  const ofArgs = scaleTypeOfArgs(file);
+  if (ofArgs !== undefined && scaleType !== ofArgs && !faults.apollo_scale_type) {
+    faults.apollo_scale_type = fault(
+      `${show(scaleType)} disagrees with ${file.line("optim_args")}: scale_type=${ofArgs}`,
+    );
+  }
   if (optim !== undefined && !optimOf(file)) {
     const known = METHOD_NAMES.flatMap((name) => methodOf(name).optim);
     faults.optim = {
@@ -142,16 +148,15 @@ function disagreements(file: KeyContext, own: string, known: Faults): Faults {
       case "finetuning_type":
         return method.llamaFactory.finetuning_type === file.get(key);
       case "optim":
+        if (!optim) return false;
+        if (optim.llamaFactory.switch) return isOfFamily(method, optim);
         // A plain AdamW in `optim` may be combined with GaLore by `use_galore`.
-        if (optim && (!isAdamW(optim) || (!onKey && method.trains === "weights"))) {
-          return method.optim.includes(`${file.get(key)}`);
-        }
-        return !!optim && hasNarrowMoments(method) === hasNarrowMoments(optim) &&
-          (!optim.llamaFactory.switch || optim.llamaFactory.switch === onKey);
+        if (!isAdamW(optim) || (!onKey && method.trains === "weights")) return method === optim;
+        return hasNarrowMoments(method) === hasNarrowMoments(optim);
       case "quantization_bit":
         return method.llamaFactory.quantization_bit === file.get(key);
       case "apollo_scale_type":
-        return !!method.apollo && (method.llamaFactory.scaleType ?? "channel") === file.get(key);
+        return !!method.apollo && scaleTypeOfRow(method) === scaleTypeOf(file);
       default:
         return (key === onKey) === file.get(key);
     }
@@ -160,7 +165,29 @@ function disagreements(file: KeyContext, own: string, known: Faults): Faults {
     if (file.get(key) === undefined || agrees(key) || known[key]) continue;
     faults[key] = fault(`${show(file.get(key))} disagrees with ${file.line("optimizer")}: ${own}`);
   }
+  // `apollo_adamw` names both of APOLLO's granularities: its `optim_args` decide, channel by default.
+  const given = scaleTypeOf(file) ?? "channel", wanted = scaleTypeOfRow(method);
+  const decides = method.apollo && optim?.apollo && !faults.apollo_scale_type;
+  if (decides && given !== wanted && !known.optim && !faults.optim) {
+    faults.optim = fault(
+      `needs optim_args: scale_type=${wanted} with ${file.line("optimizer")}: ${own}, got ${given}`,
+    );
+  }
   return faults;
+}
+
+/**
+ * Whether a method is of the family that a name in `optim` has to itself, with moments of that
+ * width, unless the family has a name for one width only.
+ */
+function isOfFamily(method: Method, optim: Method): boolean {
+  const { switch: family } = optim.llamaFactory, width = hasNarrowMoments(method);
+  if (method.llamaFactory.switch !== family) return false;
+  const named = METHOD_NAMES.map(methodOf).filter((each) =>
+    each.llamaFactory.switch === family && each.optim.length > 0
+  );
+  return width === hasNarrowMoments(optim) ||
+    !named.some((each) => hasNarrowMoments(each) === width);
 }
 
 /** The method that `optim` alone selects. */
@@ -193,7 +220,16 @@ function methodsOf(file: KeyContext): MethodName[] {
 
 /** What APOLLO scales: LLaMA-Factory's key, or that of transformers' `optim_args`. */
 function scaleTypeOf(file: KeyContext): unknown {
-  return file.get("apollo_scale_type") ?? optimArgs(file.get("optim_args")).scale_type;
+  return file.get("apollo_scale_type") ?? scaleTypeOfArgs(file);
+}
+
+function scaleTypeOfArgs(file: KeyContext): string | undefined {
+  return optimArgs(file.get("optim_args")).scale_type;
+}
+
+/** As LLaMA-Factory and transformers name it. */
+function scaleTypeOfRow({ llamaFactory }: Method): "channel" | "tensor" {
+  return llamaFactory.scaleType ?? "channel";
 }
 
 /** AdamW's names also stand beside another method's keys, where they give the moments' width. */

@@ -208,7 +208,7 @@ export const READ: Readonly<Record<string, Reader>> = {
     if (!family) return fault("needs optim: apollo_adamw, or one of galore's");
     const options: Record<string, unknown> = {};
     for (const [name, given] of Object.entries(optimArgs(value))) {
-      const fixed = OPTIM_ARGS_ONLY[name];
+      const fixed = OPTIM_ARGS_ONLY[family][name];
       if (name === "scale") options[`${family}Scale`] = Number(given);
       else if (name === "rank") options.rank = Number(given);
       else if (name === "update_proj_gap") options.updateProjGap = Number(given);
@@ -220,8 +220,11 @@ export const READ: Readonly<Record<string, Reader>> = {
   },
 };
 
-/** What is supported of some of transformers' `optim_args`. */
-const OPTIM_ARGS_ONLY: Readonly<Record<string, string>> = { proj: "random", proj_type: "std" };
+/** The only supported values of some of transformers' `optim_args`, by family. */
+const OPTIM_ARGS_ONLY: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  galore: { proj_type: "std" },
+  apollo: { proj: "random", proj_type: "std" },
+};
 
 /** transformers' `optim_args`: `rank=1,scale=128`. */
 export function optimArgs(value: unknown): Record<string, string> {
@@ -233,7 +236,7 @@ export function optimArgs(value: unknown): Record<string, string> {
 }
 
 /** Whether the file is of a pre-training run: by its command, or by its stage for `memory`. */
-function pretrains({ get, has }: KeyContext): boolean {
+export function pretrains({ get, has }: KeyContext): boolean {
   return has("from") && (!has("template") || get("stage") === "pt");
 }
 

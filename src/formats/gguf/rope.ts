@@ -1,7 +1,7 @@
 /**
  * RoPE's scaling as llama.cpp stores it: linear and YaRN in the metadata, LongRoPE's, Llama 3.1's
- * and any other as tensors of divisors of the frequencies, in the architecture llama alone. The meaning of the keys is that of `llama_context` and
- * `ggml_rope_ext`.
+ * and any other as tensors of divisors of the frequencies, in the architecture llama alone. The
+ * meaning of the keys is that of `llama_context` and `ggml_rope_ext`.
  */
 import type { LlamaConfig } from "../../model/config.ts";
 import {

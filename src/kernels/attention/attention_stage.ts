@@ -14,7 +14,10 @@ import type { AttentionVariant } from "../strategy.ts";
 
 /** WebGPU's default limit of a texture's sides. */
 const MOST_ROWS = 8192, MOST_COLUMNS = 8192;
-/** Texels beyond the operands' in each row, a cache line: at a power of two all rows would compete for one cache set. */
+/**
+ * Texels beyond the operands' in each row, a cache line: at a power of two all rows would compete for
+ * one cache set.
+ */
 const PADDING = 4;
 const TEXEL_BYTES = 16;
 /** A copy to a texture moves rows of a multiple of this. */

@@ -13,7 +13,7 @@ const columnKernel = shader("column_squares", columnsCode, {
   constants: { ...COLUMN_LANES, HELD: HELD.loop },
 });
 
-/** What a matrix has a norm or a factor for each of. */
+/** Whether rows or columns are the channels. */
 export type Channels = "rows" | "columns";
 
 /** Operands of {@link channelSquares}. */

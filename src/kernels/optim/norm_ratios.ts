@@ -24,8 +24,8 @@ export interface NormRatios {
 }
 
 /**
- * out ← scale · √over / (max(√under, least) + eps), and 0 where `under` is 0. Throws {@link ShapeError} on
- * operands that do not match.
+ * out ← scale · √over / (max(√under, least) + eps), and 0 where `under` is 0. Throws
+ * {@link ShapeError} on operands that do not match.
  */
 export function normRatios(pass: KernelPass, io: NormRatios): void {
   const { over = io.under, under, out, scale, least = 0, eps = 0 } = io;

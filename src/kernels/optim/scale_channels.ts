@@ -11,7 +11,7 @@ const kernel = shader("scale_channels", code, { constants: { ...FLAT, BY_COLUMNS
 export interface ScaleChannels {
   /** (R, C) float32, in place. */
   readonly matrix: Tensor;
-  /** What has a factor each: `all` has one for the whole matrix. */
+  /** What each factor scales; `all`: the whole matrix. */
   readonly channels: Channels | "all";
   /** (R), (C) or (1) float32. */
   readonly factors: Tensor;

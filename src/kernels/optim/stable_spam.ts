@@ -36,7 +36,7 @@ export interface StableSpam {
   readonly state: Tensor;
   /** (1024), (3) and (1) float32, overwritten. */
   readonly scratch: { readonly parts: Tensor; readonly figures: Tensor; readonly factor: Tensor };
-  /** From 1: of as many gradients `state` is the mean. */
+  /** The number of gradients averaged in `state`, this one included. */
   readonly step: number;
 }
 

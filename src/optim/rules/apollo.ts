@@ -138,13 +138,18 @@ function apolloRule(
       const before = norms("before"), after = norms("after"), factors = norms("factors");
       squaresOf(lowRank, "columns", before);
       adam.record(pass, {
-        ...{ gradient: lowRank, state, matmul: matmuls, step, lr: 1, rates, tensor: key.tensor },
+        gradient: lowRank,
+        state,
+        matmul: matmuls,
+        step,
+        lr: 1,
+        rates,
+        tensor: key.tensor,
       });
       squaresOf(lowRank, "columns", after);
       const { step_size: correction } = adamParameters({ step, lr: 1, beta1, beta2, eps: 0 });
-      normRatios(pass, {
-        ...{ over: after, under: before, out: factors, scale: 1 / correction, eps: EPS },
-      });
+      const ratios = { over: after, under: before, out: factors };
+      normRatios(pass, { ...ratios, scale: 1 / correction, eps: EPS });
 
       const squares = norms("squares");
       squaresOf(gradient, channels, squares);
