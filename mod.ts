@@ -144,12 +144,8 @@ export { type Alternative, DoesNotFitError } from "./src/train/does_not_fit.ts";
 
 // Reports of runs, comparisons of methods, and charts.
 export { writeReport, type WrittenReport } from "./src/report/report.ts";
-export {
-  compare,
-  type ComparedRun,
-  type CompareEvent,
-  type Comparing,
-} from "./src/compare/compare.ts";
+export { compare } from "./src/compare/compare.ts";
+export type { ComparedRun, CompareEvent, Comparing } from "./src/compare/events.ts";
 export { type ComparedMethod, comparedMethods } from "./src/compare/methods.ts";
 export {
   type ComparedKind,
@@ -161,7 +157,9 @@ export {
 } from "./src/compare/options.ts";
 export type {
   CompareRecord,
+  MadeWith,
   MethodRecord,
+  RunPurpose,
   RunRecord,
   RunStatus,
   SpeedRecord,

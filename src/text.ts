@@ -11,6 +11,17 @@ export function formatBytes(bytes: number, digits = 3): string {
   return `${unit === 0 ? value : value.toPrecision(digits)} ${units[unit]}`;
 }
 
+/** The unit for an axis of bytes up to `most`. */
+export function byteUnit(most: number): { readonly name: string; readonly size: number } {
+  return most >= 2 ** 33 ? { name: "GiB", size: 2 ** 30 } : { name: "MiB", size: 2 ** 20 };
+}
+
+/** For XML and HTML, as text or within double quotes. */
+export function escapeXml(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;");
+}
+
 /** A count in words where it is large: 58.1 million. */
 export function formatCount(count: number): string {
   const [name, unit] = ([["trillion", 1e12], ["billion", 1e9], ["million", 1e6]] as const)

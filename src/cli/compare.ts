@@ -1,6 +1,7 @@
 /** `compare`: trains a model by several methods and shows what each came to. */
 import { join } from "../packages/std_path.ts";
 import { compare } from "../compare/compare.ts";
+import type { CompareEvent } from "../compare/events.ts";
 import { comparedMethods } from "../compare/methods.ts";
 import {
   type ComparedKind,
@@ -88,21 +89,20 @@ async function run(kind: ComparedKind, options: CompareOptions, io: Io): Promise
 }
 
 function show(
-  { interrupted, output, record }: {
-    readonly interrupted: boolean;
-    readonly output: string;
-    readonly record: CompareRecord;
-  },
+  { interrupted, output, missing, record }: Extract<CompareEvent, { type: "compared" }>,
   io: Io,
 ): void {
-  io.event({ type: "compared", interrupted, output, ...record });
+  io.event({ type: "compared", interrupted, output, missing, ...record });
   if (record.methods.some(({ runs, sweep }) => runs.length + sweep.length)) {
     for (const line of describe(record)) io.log(line);
   }
   if (interrupted) {
     io.log("stopped: what is done is kept. To go on:");
     io.log(`  ${commandLine(io.args)}`);
-  } else io.log(`written: ${join(output, "compare.md")}, its plots and compare.json`);
+  } else {
+    for (const what of missing) io.log(`note: ${what}`);
+    io.log(`written: ${join(output, "compare.md")}, its plots and compare.json`);
+  }
 }
 
 function describe(record: CompareRecord): string[] {

@@ -1,5 +1,5 @@
 /** Progress of a comparison on one line: the run, how far it is, and the time that all will take. */
-import type { ComparedRun, CompareEvent } from "../compare/compare.ts";
+import type { ComparedRun, CompareEvent } from "../compare/events.ts";
 import type { RunRecord } from "../compare/record.ts";
 import { formatRate } from "../compare/table.ts";
 import type { PreparationEvent, StepEvent } from "../train/events.ts";
@@ -9,8 +9,8 @@ import { formatSeconds, type ProgressOutput, Working } from "./working.ts";
 
 export class CompareProgress {
   readonly #working: Working;
-  /** Those to come, the one in progress first. */
-  #left: ComparedRun[] = [];
+  /** Those to come, after the one in progress. */
+  #left: readonly ComparedRun[] = [];
   #number = 0;
   #run: ComparedRun | undefined;
   #step: StepEvent | undefined;
@@ -38,14 +38,12 @@ export class CompareProgress {
   handle(event: CompareEvent): void {
     switch (event.type) {
       case "comparison":
-        this.#left = [...event.runs];
-        this.#number = event.done;
         if (event.done) {
           this.#working.line(`continuing: ${event.done} of ${event.runs.length} runs are done`);
         }
         return;
       case "run":
-        return this.#begin(event.run);
+        return this.#begin(event);
       case "run_event":
         if (event.event.type === "warning") {
           this.#working.line(`${event.folder}: ${event.event.message}`);
@@ -62,14 +60,11 @@ export class CompareProgress {
     }
   }
 
-  #begin(run: ComparedRun): void {
+  #begin({ run, done, left }: Extract<CompareEvent, { type: "run" }>): void {
     this.#run = run;
     this.#step = undefined;
-    this.#number++;
-    this.#left = this.#left.filter((other) =>
-      other.method !== run.method || other.seed !== run.seed || other.purpose !== run.purpose ||
-      (run.purpose === "sweep" && other.lr !== run.lr)
-    );
+    this.#number = done + 1;
+    this.#left = left;
     if (!this.output.interactive) this.#working.line(this.#title(run));
     this.#working.show(this.#title(run), { atOnce: true });
   }
@@ -90,9 +85,9 @@ export class CompareProgress {
     }
   }
 
-  #end({ method, seed, lr, folder, status, message, final_loss, eval_loss }: RunRecord): void {
+  #end({ method, seed, lr, purpose, status, message, final_loss, eval_loss }: RunRecord): void {
     const loss = (value: number | undefined) => value?.toFixed(4) ?? "-";
-    const tried = folder.startsWith("sweep") ? "tried " : "";
+    const tried = purpose === "sweep" ? "tried " : "";
     const figures = `training loss ${loss(final_loss)}, held-out loss ${loss(eval_loss)}`;
     const text = status === "done" ? figures : message ?? `${status}: ${figures}`;
     this.#working.line(`${method}, seed ${seed}, ${tried}rate ${formatRate(lr)}: ${text}`);

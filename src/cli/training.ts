@@ -52,12 +52,12 @@ export async function runTraining(
     trainer = await create(gpu, { onPreparation, signal: io.signal });
     for await (const event of trainer.run({ signal: io.signal, onProgress })) show(event);
   } finally {
-    // Whoever stops a run wants to be gone.
-    const { output } = trainer?.recipe.options ?? {};
-    if (output !== undefined && !io.signal.aborted) await reportAtEnd(output, io);
     withdraw();
     progress.stop();
     gpu.close();
+    // A run that is stopped ends at once.
+    const { output } = trainer?.recipe.options ?? {};
+    if (output !== undefined && !io.signal.aborted) await reportAtEnd(output, io);
   }
   return io.signal.aborted ? EXIT.interrupted : EXIT.done;
 }

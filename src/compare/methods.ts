@@ -1,6 +1,7 @@
 /** The methods of a comparison: of each, the options of its runs. */
+import { type Data, dataNames } from "../data/data.ts";
 import { type Fault, OptionsError } from "../options/faults.ts";
-import { type Phrase, phrase } from "../options/phrase.ts";
+import { option, type Phrase, phrase } from "../options/phrase.ts";
 import { fieldInfo, type OptionFields, type Options, wasGiven } from "../options/schema.ts";
 import { camelCase, quoted } from "../text.ts";
 import { finetuneOptions } from "../train/finetune_options.ts";
@@ -80,6 +81,15 @@ export function comparedMethods(kind: ComparedKind, options: CompareOptions): Co
     const given = effectiveFor(kind, { ...shared, optimizer }, unused, used);
     const ownOptions = effectiveFor(kind, { ...given, ...own, optimizer }, new Map(), new Set());
     const idle = Object.keys(own).find((option) => !(option in ownOptions));
+    if (ownOptions.rank === "auto") {
+      faults.push(methodFault(
+        name,
+        phrase`${
+          option("rank", "auto")
+        } chooses by the first gradients of each seed: give a number, by
+          which runs compare`,
+      ));
+    }
     if (idle !== undefined) {
       faults.push(
         methodFault(name, phrase`${needsOf(kind, idle, { ...given, ...own, optimizer })}`),
@@ -125,6 +135,14 @@ export function sharedOptions(kind: ComparedKind, options: CompareOptions): Valu
   };
 }
 
+/** Options as JSON can hold them: data in memory by its description. */
+export function serialisable(options: Values): Values {
+  const named = (["data", "evalData"] as const).flatMap((name) =>
+    options[name] === undefined ? [] : [[name, dataNames(options[name] as Data)]]
+  );
+  return { ...options, ...Object.fromEntries(named) };
+}
+
 /** Options that have an effect with a method; others are noted with what they need. */
 function effectiveFor(
   kind: ComparedKind,
@@ -149,7 +167,26 @@ function needsOf(kind: ComparedKind, option: string, given: Values): Phrase {
   return effect?.needs(given) ?? "has no effect";
 }
 
-/** `adamw:lr=0.002:no-packing` */
+/** Sections of options by which methods may differ; what the others say is held equal. */
+const METHOD_SECTIONS = ["Optimizer", "LoRA"];
+/** Beside these sections: how a method stores and schedules what it trains. */
+const METHOD_OPTIONS = [
+  "dtype",
+  "activationCheckpointing",
+  "activationQuant",
+  "accumulatorQuant",
+  "warmupSteps",
+  "warmupRatio",
+  "scheduler",
+  "minLrRatio",
+  "gpuMemory",
+];
+
+function isOfMethod(name: string, field: OptionFields[string]): boolean {
+  return METHOD_OPTIONS.includes(name) || METHOD_SECTIONS.includes(fieldInfo(field).section);
+}
+
+/** `adamw:lr=0.002:no-fira` */
 function readMethod(kind: ComparedKind, text: string): {
   optimizer?: MethodName;
   own: Values;
@@ -163,12 +200,15 @@ function readMethod(kind: ComparedKind, text: string): {
   }
   const { run, compared } = KINDS[kind], own: Record<string, unknown> = {};
   const names = Object.keys(compared.fields).filter((name) =>
-    name in run.fields && name !== "output"
+    name in run.fields && isOfMethod(name, compared.fields[name])
   );
   for (const setting of settings) {
     const [word, ...rest] = setting.split("="), value = rest.length ? rest.join("=") : undefined;
     const negated = word.startsWith("no-") && !names.includes(camelCase(word));
     const option = camelCase(negated ? word.slice("no-".length) : word);
+    if (option in run.fields && !names.includes(option)) {
+      return { optimizer, own, fault: methodFault(text, heldEqual(word, option, compared.fields)) };
+    }
     if (!names.includes(option)) {
       const near = [option, names] as const;
       const message = `${text}: ${quoted(word)} is no option`;
@@ -177,6 +217,12 @@ function readMethod(kind: ComparedKind, text: string): {
     own[option] = readValue(fieldInfo(compared.fields[option]).type, value, negated);
   }
   return { optimizer, own };
+}
+
+function heldEqual(word: string, name: string, fields: OptionFields): Phrase {
+  const what = phrase`${quoted(word)} is the same for all methods`;
+  const shared = name === "seed" ? "seeds" : name;
+  return shared in fields ? phrase`${what}: give ${option(shared)} of the comparison` : what;
 }
 
 function readValue(type: string, value: string | undefined, negated: boolean): unknown {

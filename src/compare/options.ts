@@ -21,7 +21,7 @@ export interface OwnOptions {
   readonly methods: readonly string[];
   /** Of weights and data: each method is trained with each of them. */
   readonly seeds: readonly number[];
-  /** Multiples of each method's usual learning rate to try; a single one is taken as it is. */
+  /** Multiples of each method's usual learning rate to try; a single one is taken for all runs. */
   readonly lrSweep: readonly number[];
   /** Share of the steps for which a rate is tried. */
   readonly lrSweepShare: number;

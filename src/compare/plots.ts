@@ -3,7 +3,8 @@ import { join } from "../packages/std_path.ts";
 import { PURPOSES } from "../gpu/tensor.ts";
 import type { BarChart, LineChart, LinePoint, PointChart } from "../plot/chart.ts";
 import { readLines } from "../report/lines.ts";
-import { formatBytes } from "../text.ts";
+import { lossAxis } from "../report/loss_axis.ts";
+import { byteUnit, formatBytes } from "../text.ts";
 import type { StepMetrics } from "../train/events.ts";
 import { METRICS_FILE } from "../train/metrics.ts";
 import type { CompareRecord, RunRecord } from "./record.ts";
@@ -24,60 +25,61 @@ export async function lossChart(output: string, record: CompareRecord): Promise<
       ),
     ),
   })));
-  const later = lines.flatMap(({ points }) => points).filter(({ x }) => x >= BEGINNING * steps);
-  const low = later.reduce((least, { y, low = y }) => Math.min(least, low), Infinity);
-  const high = later.reduce((most, { y, high = y }) => Math.max(most, high), -Infinity);
-  const room = 0.04 * (high - low) || 0.1;
   return {
     type: "lines",
     title: `Training loss over ${steps} steps${seedsText(record)}`,
     x: { title: "step", domain: [1, Math.max(2, steps)] },
-    y: {
-      title: "loss, nats a token",
-      ...(later.length ? { domain: [low - room, high + room] as const } : undefined),
-    },
+    y: lossAxis(lines.flatMap(({ points }) => points), BEGINNING * steps),
     lines,
   };
 }
 
-/** Held-out loss against the most memory, of methods that have both. */
+/** Loss against the most memory, of methods that have both: one kind of loss for all. */
 export function memoryLossChart(record: CompareRecord): PointChart {
+  const isHeldOut = record.methods.some(({ eval_loss }) => eval_loss);
   const points = record.methods.flatMap((method) => {
-    const { name, gpu_peak_bytes: bytes, eval_loss, final_loss } = method;
-    const loss = eval_loss ?? final_loss;
+    const { name, gpu_peak_bytes: bytes, eval_loss, tail_loss } = method;
+    const loss = isHeldOut ? eval_loss : tail_loss;
     if (bytes === undefined || !loss) return [];
     const { mean, sd } = loss;
     const range = sd === undefined ? undefined : { low: mean - sd, high: mean + sd };
-    return [{ name, x: bytes / 2 ** 20, y: mean, ...range }];
+    return [{ name, bytes, y: mean, ...range }];
   });
-  const held = record.methods.some(({ eval_loss }) => eval_loss);
+  const unit = byteUnit(Math.max(0, ...points.map(({ bytes }) => bytes)));
   return {
     type: "points",
-    title: `${held ? "Held-out" : "Training"} loss against GPU memory${seedsText(record)}`,
-    x: { title: "GPU memory at its peak, MiB" },
+    title: `${isHeldOut ? "Held-out loss" : "Training loss at the end"} against GPU memory` +
+      seedsText(record),
+    x: { title: `GPU memory at its peak, ${unit.name}` },
     y: { title: "loss, nats a token" },
-    points,
+    points: points.map(({ bytes, ...point }) => ({ ...point, x: bytes / unit.size })),
   };
 }
 
-/** Memory at the peak by purpose. */
+/** Memory at the peak: by purpose as planned, and what was allocated of those that ran. */
 export function memoryChart({ methods }: CompareRecord): BarChart {
-  const most = Math.max(...methods.map(({ planned_peak_bytes = 0 }) => planned_peak_bytes));
-  const [unit, size] = most >= 2 ** 33 ? ["GiB", 2 ** 30] : ["MiB", 2 ** 20];
+  const known = methods.flatMap(({ planned_peak_bytes: each }) => each ?? []);
+  const unit = byteUnit(Math.max(0, ...known));
+  const inUnits = (bytes: number) => bytes / unit.size;
   return {
     type: "bars",
-    title: "GPU memory at its peak, planned and allocated",
-    x: { title: unit as string },
-    parts: PURPOSES.map((purpose) => purpose.replaceAll("_", " ")),
-    bars: methods.flatMap(({ name, by_purpose, planned_peak_bytes }) =>
-      by_purpose
+    title: "GPU memory at its peak",
+    x: { title: unit.name },
+    parts: [...PURPOSES.map((purpose) => purpose.replaceAll("_", " ")), "allocated"],
+    bars: methods.flatMap(({ name, by_purpose, planned_peak_bytes, gpu_peak_bytes }) => [
+      ...by_purpose
         ? [{
-          name,
-          values: PURPOSES.map((purpose) => by_purpose[purpose] / Number(size)),
+          name: `${name}, planned`,
+          values: [...PURPOSES.map((purpose) => inUnits(by_purpose[purpose])), 0],
           label: formatBytes(planned_peak_bytes ?? 0),
         }]
-        : []
-    ),
+        : [],
+      ...gpu_peak_bytes === undefined ? [] : [{
+        name: `${name}, allocated`,
+        values: [...PURPOSES.map(() => 0), inUnits(gpu_peak_bytes)],
+        label: formatBytes(gpu_peak_bytes),
+      }],
+    ]),
   };
 }
 

@@ -9,8 +9,9 @@ import type { MethodName } from "../train/methods.ts";
 import type { ComparedKind } from "./options.ts";
 
 export const COMPARE_FILE = "compare.json";
+export const COMPARE_TEXT = "compare.md";
 /** Of the layout of the file. */
-export const COMPARE_VERSION = 1;
+export const COMPARE_VERSION = 2;
 
 /** Mean of some runs, and their spread. */
 export interface Spread {
@@ -28,13 +29,32 @@ export type RunStatus =
   | "done"
   /** Its loss ended above where it began, or was not finite. */
   | "diverged"
-  /** It needs more memory than there is. */
-  | "does_not_fit";
+  /** It needs more memory than there is; planned again at the next sitting. */
+  | "does_not_fit"
+  /** The driver refused it memory, which others may have held: tried again at the next sitting. */
+  | "out_of_memory";
+
+/** Why a run is made: to try a rate, or to count. */
+export type RunPurpose = "sweep" | "run";
+
+/** What a run's figures depend on beside its options. */
+export interface MadeWith {
+  /** Name of the adapter. */
+  readonly adapter: string;
+  /** Version of the program. */
+  readonly program: string;
+  /** What the weights of the base are, if there is one. */
+  readonly base_mark?: string;
+  /** Size of the data, as far as it lies in files. */
+  readonly data_bytes?: number;
+}
 
 /** A run that has ended. */
 export interface RunRecord {
   /** As in `methods`. */
   readonly method: string;
+  /** To try a rate, or to count. */
+  readonly purpose: RunPurpose;
   /** Of weights, data order and rounding. */
   readonly seed: number;
   /** Peak learning rate. */
@@ -53,6 +73,8 @@ export interface RunRecord {
   readonly first_loss?: number;
   /** Of the last step, in nats. */
   readonly final_loss?: number;
+  /** Mean over the last tenth of the steps, in nats. */
+  readonly tail_loss?: number;
   /** On held-out data at the end, in nats. */
   readonly eval_loss?: number;
   /** e to the power of it. */
@@ -69,8 +91,12 @@ export interface RunRecord {
   readonly subspace_refreshes?: number;
   /** Refreshes that a fixed interval would have needed. */
   readonly subspace_refreshes_fixed_interval?: number;
-  /** From its first event to its last, over all sittings that ended it. */
+  /** Matrices with a subspace: what a refresh of all is divided by. */
+  readonly subspaces?: number;
+  /** Of all its steps, without evaluations, saving and preparation. */
   readonly seconds: number;
+  /** What else it depends on. */
+  readonly made_with: MadeWith;
 }
 
 /** Speed of a method in one of the windows in which all took turns. */
@@ -95,7 +121,7 @@ export interface MethodRecord {
   readonly title: string;
   /** The rate of its runs. */
   readonly lr?: number;
-  /** Whether it was given, tried among others, or the method's usual one. */
+  /** Whether it was given, the best of those tried, or a multiple of the method's usual one. */
   readonly lr_from: "given" | "sweep" | "usual";
   /** Steps of a sweep's run. */
   readonly sweep: readonly RunRecord[];
@@ -103,6 +129,8 @@ export interface MethodRecord {
   readonly runs: readonly RunRecord[];
   /** Of the last step, in nats. */
   readonly final_loss?: Spread;
+  /** Mean over the last tenth of the steps, in nats. */
+  readonly tail_loss?: Spread;
   /** On held-out data, in nats. */
   readonly eval_loss?: Spread;
   /** e to the power of that mean. */
@@ -119,6 +147,8 @@ export interface MethodRecord {
   readonly tokens_per_second?: number;
   /** Median of the windows. */
   readonly refresh_ms?: number;
+  /** With the refreshes that its runs made; absent where none is made. */
+  readonly tokens_per_second_with_refreshes?: number;
   /** Over all matrices, of a run. */
   readonly subspace_refreshes?: Spread;
   /** Refreshes that a fixed interval would have needed. */
@@ -147,6 +177,8 @@ export interface CompareRecord {
   readonly options: Readonly<Record<string, unknown>>;
   /** Of each run. */
   readonly steps: number;
+  /** Of each step: sequences, those of all micro-batches together, and the tokens of each. */
+  readonly batch: { readonly sequences: number; readonly tokens: number };
   /** Tokens of each run. */
   readonly tokens?: number;
   /** Of weights, data and rounding. */
@@ -159,9 +191,16 @@ export interface CompareRecord {
   };
   /** In the order given. */
   readonly methods: readonly MethodRecord[];
-  /** The windows of which `methods` has medians. */
+  /**
+   * Every run that was made, also for other methods, seeds and rates than were asked for last: those of
+   * `methods` are chosen from them.
+   */
+  readonly runs: readonly RunRecord[];
+  /** Their folders, and those of runs in progress. */
+  readonly folders: readonly string[];
+  /** The windows of which `methods` has medians: whole rounds of one sitting. */
   readonly speeds: readonly SpeedRecord[];
-  /** Of training, over all sittings. */
+  /** Of the steps of the runs of `methods`, over all sittings. */
   readonly seconds: number;
 }
 

@@ -1,8 +1,8 @@
 /** From the runs of a comparison to what is said of each method. */
+import { median } from "../numbers/median.ts";
 import { METHODS } from "../train/methods.ts";
 import type { ComparedMethod } from "./methods.ts";
 import { type MethodRecord, type RunRecord, type SpeedRecord, spreadOf } from "./record.ts";
-import { bestOf } from "./sweep.ts";
 
 /** What has been done of a method. */
 export interface Done {
@@ -11,13 +11,14 @@ export interface Done {
   readonly speeds: readonly SpeedRecord[];
 }
 
-/** `first` are the runs of the first method, with which the others are compared. */
+/** `lr`: that of its runs, if it is known. `first` are the runs of the first method, with which the others are compared. */
 export function methodRecord(
   method: ComparedMethod,
+  lr: number | undefined,
   { sweep, runs, speeds }: Done,
   first: readonly RunRecord[],
 ): MethodRecord {
-  const { name, optimizer, lr, lrGiven } = method;
+  const { name, optimizer, lrGiven } = method;
   const ended = runs.filter(({ status }) => status === "done");
   const evalLoss = spreadOf(ended.map(({ eval_loss }) => eval_loss));
   const most = (values: readonly (number | undefined)[]) => {
@@ -28,30 +29,39 @@ export function methodRecord(
     const other = first.find((run) => run.seed === seed && run.status === "done")?.eval_loss;
     return eval_loss === undefined || other === undefined ? undefined : eval_loss - other;
   });
+  const speed = median(speeds.map(({ tokens_per_second }) => tokens_per_second));
+  const refresh = median(speeds.map(({ refresh_ms }) => refresh_ms));
   return {
     name,
     optimizer,
     title: METHODS[optimizer].title,
-    lr: runs[0]?.lr ?? bestOf(sweep)?.lr ?? (sweep.length ? undefined : lr),
+    lr,
     lr_from: lrGiven ? "given" : sweep.length ? "sweep" : "usual",
     sweep,
     runs,
     final_loss: spreadOf(ended.map(({ final_loss }) => final_loss)),
+    tail_loss: spreadOf(ended.map(({ tail_loss }) => tail_loss)),
     eval_loss: evalLoss,
     eval_perplexity: evalLoss && Math.exp(evalLoss.mean),
     difference: spreadOf(differences),
     planned_peak_bytes: most([...runs, ...sweep].map((run) => run.planned_peak_bytes)),
     gpu_peak_bytes: most([...runs, ...sweep].map((run) => run.gpu_peak_bytes)),
     by_purpose: [...runs, ...sweep].find((run) => run.by_purpose)?.by_purpose,
-    tokens_per_second: median(speeds.map(({ tokens_per_second }) => tokens_per_second)),
-    refresh_ms: median(speeds.map(({ refresh_ms }) => refresh_ms)),
+    tokens_per_second: speed,
+    refresh_ms: refresh,
+    tokens_per_second_with_refreshes: withRefreshes(ended[0], speed, refresh),
     subspace_refreshes: spreadOf(ended.map((run) => run.subspace_refreshes)),
     subspace_refreshes_fixed_interval: ended[0]?.subspace_refreshes_fixed_interval,
   };
 }
 
-function median(values: readonly number[]): number | undefined {
-  const sorted = values.toSorted((a, b) => a - b), middle = sorted.length >> 1;
-  if (!sorted.length) return undefined;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+/** Of a whole run: its steps at their speed, and its refreshes as part of one of all subspaces. */
+function withRefreshes(
+  run: RunRecord | undefined,
+  speed: number | undefined,
+  refreshMs: number | undefined,
+): number | undefined {
+  const { tokens, subspaces, subspace_refreshes: refreshes } = run ?? {};
+  if (!tokens || !subspaces || !refreshes || !speed || refreshMs === undefined) return undefined;
+  return tokens / (tokens / speed + refreshMs / 1000 * refreshes / subspaces);
 }

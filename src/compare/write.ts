@@ -1,34 +1,45 @@
 /** compare.md and the plots beside it. */
 import { join } from "../packages/std_path.ts";
-import { writeAll, writeAtomically } from "../files/atomic.ts";
+import { writeBytes, writeText } from "../files/atomic.ts";
 import { PURPOSES } from "../gpu/tensor.ts";
 import { drawChart } from "../plot/draw.ts";
 import type { Chart } from "../plot/chart.ts";
-import { formatBytes } from "../text.ts";
+import { code, markdownTable, plain } from "../report/markdown.ts";
+import { escapeXml, formatBytes } from "../text.ts";
 import { lossChart, memoryChart, memoryLossChart } from "./plots.ts";
-import type { CompareRecord } from "./record.ts";
+import { COMPARE_TEXT, type CompareRecord, type MethodRecord } from "./record.ts";
 import { formatRate, resultTable, sweepText, type TextTable, trainedText } from "./table.ts";
 
-/** Writes all that is made of compare.json, which names the runs that it is read from. */
-export async function writeComparison(output: string, record: CompareRecord): Promise<void> {
-  const charts: Record<string, Chart> = {
-    "loss-steps": await lossChart(output, record),
-    "loss-memory": memoryLossChart(record),
-    memory: memoryChart(record),
-  };
-  for (const [name, chart] of Object.entries(charts)) {
-    const { svg, png } = await drawChart(chart);
-    await writeFile(join(output, `${name}.svg`), new TextEncoder().encode(svg));
-    await writeFile(join(output, `${name}.png`), await png("light"));
-    await writeFile(join(output, `${name}-dark.png`), await png("dark"));
-  }
-  const titles = Object.entries(charts).map(([name, { title }]) => ({ name, title }));
-  const text = comparisonText(record, titles);
-  await writeFile(join(output, "compare.md"), new TextEncoder().encode(text));
-}
+/** Plots, by the names of their files. */
+const CHARTS: Readonly<
+  Record<string, (output: string, record: CompareRecord) => Chart | Promise<Chart>>
+> = {
+  "loss-steps": lossChart,
+  "loss-memory": (_, record) => memoryLossChart(record),
+  memory: (_, record) => memoryChart(record),
+};
 
-function writeFile(path: string, bytes: Uint8Array): Promise<void> {
-  return writeAtomically(path, (file) => writeAll(file, bytes));
+/**
+ * Writes all that is made of compare.json, which names the runs that it is read from: the tables first,
+ * so that no plot can lose them. Returns what could not be drawn, for people.
+ */
+export async function writeComparison(output: string, record: CompareRecord): Promise<string[]> {
+  const path = join(output, COMPARE_TEXT), missing: string[] = [];
+  await writeText(path, comparisonText(record, []));
+  const drawn: { readonly name: string; readonly title: string }[] = [];
+  for (const [name, chartOf] of Object.entries(CHARTS)) {
+    try {
+      const chart = await chartOf(output, record), { svg, png } = await drawChart(chart);
+      await writeText(join(output, `${name}.svg`), svg);
+      await writeBytes(join(output, `${name}.png`), await png("light"));
+      await writeBytes(join(output, `${name}-dark.png`), await png("dark"));
+      drawn.push({ name, title: chart.title });
+    } catch (error) {
+      missing.push(`${name} could not be drawn: ${(error as Error).message}`);
+    }
+  }
+  await writeText(path, comparisonText(record, drawn));
+  return missing;
 }
 
 function comparisonText(
@@ -40,23 +51,25 @@ function comparisonText(
   const tried = methods.filter((method) => method.sweep.length);
   const what = record.kind === "pretrain" ? "Pre-training" : "Fine-tuning";
   return [
-    `# ${what} of ${model ?? from} on ${[data ?? dataset].flat().join(", ")}`,
+    `# ${what} of ${plain(`${model ?? from} on ${[data ?? dataset].flat().join(", ")}`)}`,
     "",
-    `${trainedText(record)}.`,
+    `${plain(trainedText(record))}.`,
     "",
     markdown(resultTable(record)),
     "",
     [
       "Losses are in nats a token, of the last step and on held-out data after it",
       seeds.length > 1 ? ", with the standard deviation over the seeds" : "",
-      methods.length > 1 ? `; a difference is that to ${methods[0].name}, seed by seed. ` : ". ",
+      methods.length > 1
+        ? `; a difference is that to ${plain(methods[0].name)}, seed by seed. `
+        : ". ",
       "A short run flatters methods that learn fast at first: only equal lengths compare.",
     ].join(""),
     "",
     ...plots.flatMap(({ name, title }) => [
       "<picture>",
       `  <source media="(prefers-color-scheme: dark)" srcset="${name}-dark.png">`,
-      `  <img alt="${title}" src="${name}.png" width="800">`,
+      `  <img alt="${escapeXml(title)}" src="${name}.png" width="800">`,
       "</picture>",
       "",
     ]),
@@ -67,36 +80,34 @@ function comparisonText(
     "method does not have is left out there:",
     "",
     ...Object.entries(options).map(([name, value]) =>
-      `- \`${name}\`: \`${JSON.stringify(value)}\``
+      `- ${code(name)}: ${code(JSON.stringify(value))}`
     ),
     "",
-    "Speeds were measured after training, in windows of some seconds on random tokens, all methods " +
-    "in turn, and are medians; steps that refresh subspaces are left out. GPU memory is what was " +
-    "allocated at most, which is what was planned.",
+    "Speeds were measured after training, in short windows on random tokens, all methods in turn, " +
+    "and are medians, of steps that refresh no subspace; with refreshes they are those of a run that " +
+    `refreshes as often as these did. ${memoryText(methods)}`,
     "",
     ...tried.length
       ? [
         "## Learning rates",
         "",
         `Tried with seed ${sweep.seed} for ${sweep.steps} steps, at ` +
-        `${
-          sweep.multiples.map(String).join(", ")
-        } times the method's usual rate, and beyond while ` +
-        "the best was the lowest or the highest. The best is bold.",
+        `${sweep.multiples.join(", ")} times the method's usual rate, and beyond while the best ` +
+        "was the lowest or the highest. The best is bold.",
         "",
-        markdown({
-          head: ["method", "rate and loss"],
-          rows: tried.map((method) => [method.name, sweepText(method)]),
-        }),
+        markdownTable(
+          ["method", "rate and loss"],
+          tried.map((method) => [plain(method.name), sweepText(method)]),
+          { right: true },
+        ),
         "",
       ]
       : [],
     ...methods.filter(({ lr_from, lr }) => lr_from !== "sweep" && lr !== undefined).map((method) =>
-      `${method.name}: the rate ${formatRate(method.lr!)} ` +
-      `${method.lr_from === "given" ? "was given" : "is the usual one"}.`
+      `- ${plain(method.name)}: the rate ${formatRate(method.lr!)} ${rateText(method, record)}.`
     ),
     "",
-    "## GPU memory by purpose",
+    "## GPU memory by purpose, as planned",
     "",
     markdown({
       head: ["method", ...PURPOSES.map((purpose) => purpose.replaceAll("_", " ")), "peak"],
@@ -111,16 +122,30 @@ function comparisonText(
       ),
     }),
     "",
-    `${record.program}, Deno ${record.deno}, ${record.adapter}, ${record.system}. ` +
+    `${record.program}, Deno ${record.deno}, ${plain(record.adapter)}, ${record.system}. ` +
     "All figures are in [compare.json](compare.json).",
     "",
   ].join("\n");
 }
 
-/** The first column to the left, the others to the right. */
+function rateText({ lr_from }: MethodRecord, { lr_sweep }: CompareRecord): string {
+  const [multiple] = lr_sweep.multiples;
+  if (lr_from === "given") return "was given";
+  return multiple === 1 ? "is the usual one" : `is ${multiple} times the usual one`;
+}
+
+/** How what was allocated compares with the plans. */
+function memoryText(methods: readonly MethodRecord[]): string {
+  const ran = methods.filter(({ gpu_peak_bytes }) => gpu_peak_bytes !== undefined);
+  if (!ran.length) return "GPU memory is as planned: none has run.";
+  const other = ran.filter((method) => method.gpu_peak_bytes !== method.planned_peak_bytes);
+  const planned = ran.length < methods.length ? ", or as planned where that is said" : "";
+  return `GPU memory is what was allocated at most${planned}; ` +
+    (other.length
+      ? `it differs from the plan with ${other.map(({ name }) => plain(name)).join(", ")}.`
+      : "it is what was planned, to the byte.");
+}
+
 function markdown({ head, rows }: TextTable): string {
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
-  const rule = head.map((_, at) => at ? "---:" : "---");
-  return [line(head), line(rule), ...rows.map(line)].join("\n");
+  return markdownTable(head.map(plain), rows.map((cells) => cells.map(plain)), { right: true });
 }

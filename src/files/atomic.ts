@@ -63,7 +63,16 @@ export async function syncFolder(path: string): Promise<void> {
 
 /** Writes a JSON file with a final newline, atomically. */
 export async function writeJson(path: string, value: unknown): Promise<void> {
-  const bytes = new TextEncoder().encode(JSON.stringify(value, null, 2) + "\n");
+  await writeText(path, JSON.stringify(value, null, 2) + "\n");
+}
+
+/** Writes a text file, atomically. */
+export async function writeText(path: string, text: string): Promise<void> {
+  await writeBytes(path, new TextEncoder().encode(text));
+}
+
+/** Writes a file, atomically. */
+export async function writeBytes(path: string, bytes: Uint8Array): Promise<void> {
   await writeAtomically(path, (file) => writeAll(file, bytes));
 }
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { escapeXml } from "../text.ts";
 import { barSpec } from "./bars.ts";
 import type { Chart } from "./chart.ts";
 import { heatSpec } from "./heat.ts";
@@ -49,7 +50,6 @@ function specOf(chart: Chart): object {
 
 /** For readers that do not see it. */
 function withName(svg: string, title: string): string {
-  const name = title.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;")
-    .replaceAll(">", "&gt;");
+  const name = escapeXml(title);
   return svg.replace("<svg ", `<svg role="img" aria-label="${name}" `);
 }

@@ -1,8 +1,9 @@
 /** The charts of a run, as data. */
 import { PURPOSES } from "../gpu/tensor.ts";
 import type { BarChart, Chart, HeatCell, HeatMap, LineChart, LinePoint } from "../plot/chart.ts";
-import { formatBytes } from "../text.ts";
+import { byteUnit, formatBytes } from "../text.ts";
 import type { StepMetrics } from "../train/events.ts";
+import { lossAxis } from "./loss_axis.ts";
 import type { MatrixRefresh, RunFolder } from "./read_run.ts";
 
 /** Points of a line at most: a long run is no larger a report than a short one. */
@@ -36,20 +37,11 @@ function lossChart(steps: readonly StepMetrics[]): LineChart {
     eval_loss === undefined ? [] : [{ x: step, y: eval_loss }]
   );
   const first = steps[0].step, last = steps.at(-1)!.step;
-  const later = [...training, ...heldOut].filter(({ x }) =>
-    x >= first + BEGINNING * (last - first)
-  );
-  const low = later.reduce((least, { y, low = y }: LinePoint) => Math.min(least, low), Infinity);
-  const high = later.reduce((most, { y, high = y }: LinePoint) => Math.max(most, high), -Infinity);
-  const room = 0.04 * (high - low) || 0.1;
   return {
     type: "lines",
     title: "Loss",
     x: { title: "step" },
-    y: {
-      title: "loss, nats a token",
-      ...(later.length ? { domain: [low - room, high + room] as const } : undefined),
-    },
+    y: lossAxis([...training, ...heldOut], first + BEGINNING * (last - first)),
     lines: [
       // Evaluations are few: they lie on top.
       ...heldOut.length ? [{ name: "held-out", points: heldOut }] : [],
@@ -95,7 +87,7 @@ function memoryChart({ run, summary, steps }: RunFolder): BarChart | undefined {
   const plan = run?.plan?.by_purpose, planned = run?.plan?.planned_peak_bytes;
   if (!plan || planned === undefined) return undefined;
   const allocated = summary?.gpu_peak_bytes ?? steps.at(-1)?.gpu_peak_bytes;
-  const [unit, size] = planned >= 2 ** 33 ? ["GiB", 2 ** 30] as const : ["MiB", 2 ** 20] as const;
+  const { name: unit, size } = byteUnit(planned);
   const rest = PURPOSES.map(() => 0);
   return {
     type: "bars",

@@ -1,5 +1,6 @@
 /** A report as a document: headings, tables, charts, texts; rendered as HTML or Markdown. */
-
+import { escapeXml } from "../text.ts";
+import { fenced, markdownTable, plain } from "./markdown.ts";
 import STYLE from "./report.css" with { type: "text" };
 
 /** A part of a document. */
@@ -35,12 +36,12 @@ export function asHtml({ title, parts }: ReportDocument): string {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>${escaped(title)}</title>
+<title>${escapeXml(title)}</title>
 <style>
 ${STYLE}</style>
 </head>
 <body>
-<h1>${escaped(title)}</h1>
+<h1>${escapeXml(title)}</h1>
 ${parts.map(htmlOf).join("\n")}
 </body>
 </html>
@@ -50,18 +51,18 @@ ${parts.map(htmlOf).join("\n")}
 function htmlOf(part: Part): string {
   switch (part.type) {
     case "heading":
-      return `<h2>${escaped(part.text)}</h2>`;
+      return `<h2>${escapeXml(part.text)}</h2>`;
     case "text":
-      return `<p>${escaped(part.text)}</p>`;
+      return `<p>${escapeXml(part.text)}</p>`;
     case "list":
-      return `<ul>${part.items.map((item) => `<li>${escaped(item)}</li>`).join("")}</ul>`;
+      return `<ul>${part.items.map((item) => `<li>${escapeXml(item)}</li>`).join("")}</ul>`;
     case "quote":
-      return `<pre>${escaped(part.text)}</pre>`;
+      return `<pre>${escapeXml(part.text)}</pre>`;
     case "chart":
       return `<figure>${part.svg}</figure>`;
     case "table": {
       const row = (tag: string, cells: readonly string[]) =>
-        `<tr>${cells.map((cell) => `<${tag}>${escaped(cell)}</${tag}>`).join("")}</tr>`;
+        `<tr>${cells.map((cell) => `<${tag}>${escapeXml(cell)}</${tag}>`).join("")}</tr>`;
       const rows = part.rows.map((cells) => row("td", cells)).join("\n");
       return `<table>\n<thead>${row("th", part.head)}</thead>\n<tbody>${rows}</tbody>\n</table>`;
     }
@@ -70,40 +71,23 @@ function htmlOf(part: Part): string {
 
 /** `folder` holds the charts, beside the document. */
 export function asMarkdown({ title, parts }: ReportDocument, folder: string): string {
-  return [`# ${title}`, ...parts.map((part) => markdownOf(part, folder))].join("\n\n") + "\n";
+  return [`# ${plain(title)}`, ...parts.map((part) => markdownOf(part, folder))].join("\n\n") +
+    "\n";
 }
 
 function markdownOf(part: Part, folder: string): string {
   switch (part.type) {
     case "heading":
-      return `## ${part.text}`;
+      return `## ${plain(part.text)}`;
     case "text":
       return plain(part.text);
     case "list":
       return part.items.map((item) => `- ${plain(item)}`).join("\n");
-    case "quote": {
-      const longest = Math.max(2, ...[...part.text.matchAll(/`+/g)].map(([ticks]) => ticks.length));
-      const fence = "`".repeat(longest + 1);
-      return `${fence}text\n${part.text}\n${fence}`;
-    }
+    case "quote":
+      return fenced(part.text);
     case "chart":
       return `![${plain(part.title)}](${folder}/${part.file}.svg)`;
-    case "table": {
-      const line = (cells: readonly string[]) => `| ${cells.map(cellOf).join(" | ")} |`;
-      return [line(part.head), line(part.head.map(() => "---")), ...part.rows.map(line)].join("\n");
-    }
+    case "table":
+      return markdownTable(part.head.map(plain), part.rows.map((cells) => cells.map(plain)));
   }
-}
-
-function cellOf(text: string): string {
-  return plain(text).replaceAll("|", "\\|").replaceAll("\n", " ");
-}
-
-/** Without what Markdown would take for its own. */
-function plain(text: string): string {
-  return text.replace(/[\\`*_<>[\]#]/g, "\\$&");
-}
-
-function escaped(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }

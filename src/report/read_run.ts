@@ -1,6 +1,8 @@
 /** The folder of a run, finished or not, as far as it can be read. */
 import { basename, join, resolve } from "../packages/std_path.ts";
+import { isObject } from "../files/fields.ts";
 import { statOf } from "../files/stat.ts";
+import { PURPOSES } from "../gpu/tensor.ts";
 import { UserError } from "../options/user_error.ts";
 import type { StepMetrics, Summary } from "../train/events.ts";
 import { METRICS_FILE, SUMMARY_FILE } from "../train/metrics.ts";
@@ -48,7 +50,10 @@ export async function readRunFolder(folder: string): Promise<RunFolder> {
   const metrics = await readLines<StepMetrics>(at(METRICS_FILE));
   const samples = await readLines<SampleRecord>(at(SAMPLES_FILE));
   const refreshes = await readLines<RefreshRecord>(at(REFRESHES_FILE));
-  const steps = metrics.lines.filter(({ step, loss }) => isNumber(step) && isNumber(loss));
+  const steps = metrics.lines.filter(({ step, loss }) => isNumber(step) && isNumber(loss))
+    .map((line) => checked(line, STEP_FIELDS));
+  const ended = summary.value && checked(summary.value, SUMMARY_FIELDS);
+  const isStale = isOfOtherSteps(ended, steps.at(-1));
   if (metrics.missing && run.missing && summary.missing) {
     throw new UserError(
       `${folder}: holds no run: ${METRICS_FILE} ${metrics.missing}`,
@@ -62,14 +67,17 @@ export async function readRunFolder(folder: string): Promise<RunFolder> {
   ];
   return {
     name: basename(resolve(folder)),
-    run: run.value,
-    summary: summary.value,
+    run: run.value && checkedRun(run.value),
+    summary: isStale ? undefined : ended,
     steps,
-    samples: samples.lines,
+    samples: samples.lines.filter(({ step, prompt, text }) =>
+      isNumber(step) && typeof prompt === "string" && typeof text === "string"
+    ),
     refreshes: joined(steps, refreshes.lines),
     missing: [
       ...run.missing ? [`${RUN_FILE} ${run.missing}: options and plan are unknown`] : [],
       ...summary.missing ? [`${SUMMARY_FILE} ${summary.missing}: the run has not ended`] : [],
+      ...isStale ? [`${SUMMARY_FILE} is of other steps than ${METRICS_FILE}: it is left out`] : [],
       ...faults(METRICS_FILE, metrics),
       ...faults(SAMPLES_FILE, samples, false),
       ...faults(REFRESHES_FILE, refreshes, projected),
@@ -88,12 +96,94 @@ function joined(
     return refreshed.map((matrix, at) => ({
       step,
       matrix,
-      similarity: record?.similarities?.[at] ?? undefined,
-      interval: record?.intervals?.[at],
+      similarity: numberAt(record?.similarities, at),
+      interval: numberAt(record?.intervals, at),
     }));
   });
 }
 
+function numberAt(values: unknown, at: number): number | undefined {
+  const value: unknown = Array.isArray(values) ? values[at] : undefined;
+  return isNumber(value) ? value : undefined;
+}
+
+/** Whether a summary is of a run that has since been continued or replaced. */
+function isOfOtherSteps(summary?: Partial<Summary>, last?: StepMetrics): boolean {
+  if (!summary || !last) return false;
+  const { tokens, final_loss } = summary;
+  return isNumber(last.tokens) && tokens !== last.tokens ||
+    final_loss !== undefined && final_loss !== last.loss;
+}
+
+type Type = "number" | "string" | "boolean" | "object" | "list";
+
+const NUMBER_FIELDS = [
+  "grad_norm",
+  "lr",
+  "tokens",
+  "tokens_per_second",
+  "step_ms",
+  "gpu_bytes",
+  "gpu_peak_bytes",
+  "subspace_refreshes",
+  "eval_loss",
+  "eval_perplexity",
+] as const;
+
+const numbers = (names: readonly string[]) => names.map((name) => [name, "number"] as const);
+const typesOf = (...fields: (readonly [string, Type])[]): ReadonlyMap<string, Type> =>
+  new Map(fields);
+
+const STEP_FIELDS = typesOf(...numbers(NUMBER_FIELDS), ["refreshed", "list"]);
+const SUMMARY_FIELDS = typesOf(
+  ...numbers([
+    ...NUMBER_FIELDS,
+    "final_loss",
+    "first_eval_loss",
+    "subspace_refreshes_fixed_interval",
+  ]),
+  ["adapter", "string"],
+  ["diverged", "boolean"],
+);
+const RUN_FIELDS = typesOf(
+  ["started_at", "string"],
+  ["program", "string"],
+  ["options", "object"],
+  ["given", "list"],
+  ["plan", "object"],
+);
+const PLAN_FIELDS = typesOf(
+  ...numbers(["steps", "parameters", "planned_peak_bytes", "allocated_bytes", "memory_limit"]),
+  ["by_purpose", "object"],
+  ["adapter", "string"],
+);
+const PURPOSE_FIELDS = typesOf(...numbers(PURPOSES));
+
+/** Without fields of another type than theirs, such as the null that JSON has for an infinite loss. */
+function checked<Value extends object>(value: Value, types: ReadonlyMap<string, Type>): Value {
+  const fields = Object.entries(value).filter(([name, field]) => {
+    const type = types.get(name);
+    return type === undefined || typeOf(field) === type;
+  });
+  return Object.fromEntries(fields) as Value;
+}
+
+function checkedRun(value: Partial<RunRecordFile>): Partial<RunRecordFile> {
+  const run = checked(value, RUN_FIELDS), plan = run.plan && checked(run.plan, PLAN_FIELDS);
+  const purposes = plan?.by_purpose && checked(plan.by_purpose, PURPOSE_FIELDS);
+  return {
+    ...run,
+    ...plan && { plan: { ...plan, ...purposes && { by_purpose: purposes } } },
+  };
+}
+
+function typeOf(value: unknown): Type | undefined {
+  if (Array.isArray(value)) return "list";
+  if (isObject(value)) return "object";
+  if (typeof value === "number") return Number.isFinite(value) ? "number" : undefined;
+  return typeof value === "string" || typeof value === "boolean" ? typeof value as Type : undefined;
+}
+
 function isNumber(value: unknown): value is number {
-  return typeof value === "number" && Number.isFinite(value);
+  return typeOf(value) === "number";
 }

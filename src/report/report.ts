@@ -5,7 +5,7 @@
  * @module
  */
 import { join } from "../packages/std_path.ts";
-import { writeAll, writeAtomically } from "../files/atomic.ts";
+import { writeText } from "../files/atomic.ts";
 import { PURPOSES } from "../gpu/tensor.ts";
 import { drawChart } from "../plot/draw.ts";
 import { formatBytes, formatCount, formatDuration } from "../text.ts";
@@ -46,16 +46,11 @@ export async function writeReport(folder: string): Promise<WrittenReport> {
   const html = join(folder, "report.html"), markdown = join(folder, "report.md");
   await Deno.mkdir(join(folder, CHARTS), { recursive: true });
   for (const part of document.parts) {
-    if (part.type === "chart") await write(join(folder, CHARTS, `${part.file}.svg`), part.svg);
+    if (part.type === "chart") await writeText(join(folder, CHARTS, `${part.file}.svg`), part.svg);
   }
-  await write(markdown, asMarkdown(document, CHARTS));
-  await write(html, asHtml(document));
+  await writeText(markdown, asMarkdown(document, CHARTS));
+  await writeText(html, asHtml(document));
   return { html, markdown, missing: run.missing };
-}
-
-function write(path: string, text: string): Promise<void> {
-  const bytes = new TextEncoder().encode(text);
-  return writeAtomically(path, (file) => writeAll(file, bytes));
 }
 
 async function reportOf(run: RunFolder): Promise<ReportDocument> {

@@ -4,6 +4,8 @@ import { Scope } from "../gpu/scope.ts";
 import type { Batch } from "../model/batch.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { parameterCount } from "../model/description.ts";
+import { median } from "../numbers/median.ts";
+import type { OptimizerRates } from "../optim/rates.ts";
 import { allocateTraining, LOSS_RING, type TrainingShape } from "./build.ts";
 import { gpuMemoryLimit } from "./gpu_memory.ts";
 import { assertFits } from "./does_not_fit.ts";
@@ -47,6 +49,8 @@ export interface MeasuredRun {
   readonly options: object;
   /** Micro-batches per optimizer step. */
   readonly gradientAccumulation: number;
+  /** Of its steps, which clip or add noise if the run's do; by default those of pre-training. */
+  readonly rates?: OptimizerRates;
 }
 
 /** How far a part of the measurement is. */
@@ -90,7 +94,8 @@ export async function measureTraining(
   const batches = Array<Batch>(gradientAccumulation).fill(batch);
   const submitted = new SubmittedSteps(gpu, memory, training, 0);
   let phase = "", stepMs = Infinity;
-  const rates = usualRates();
+  // Steps are numbered by an interval that leaves room for those without a refresh.
+  const { updateProjGap } = usualRates(), rates = { ...run.rates ?? usualRates(), updateProjGap };
   const begin = (what: string) => onProgress({ phase: phase = what });
   const submit = async (step: number) => {
     const refreshes = training.optimizer.refreshesAt(step);
@@ -121,7 +126,7 @@ export async function measureTraining(
       plain.push(stepMs < SLOW_STEP_MS ? await timed(2) : stepMs);
       refreshed.push(await timed(1 + (refreshed.length + 1) * rates.updateProjGap));
     } while (refreshed.length < 4 && performance.now() < end && !signal.aborted);
-    return Math.max(0, median(refreshed) - median(plain));
+    return Math.max(0, median(refreshed)! - median(plain)!);
   };
 
   const refreshes = training.optimizer.projectors.length > 0;
@@ -159,11 +164,6 @@ export async function measureTraining(
     planned_peak_bytes: plan.plannedPeakBytes,
     gpu_peak_bytes: memory.peak,
   };
-}
-
-function median(times: readonly number[]): number {
-  const sorted = times.toSorted((a, b) => a - b);
-  return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
 }
 
 /** Seconds that a number of tokens takes; with every subspace refreshed as often as it may be. */

@@ -10,7 +10,7 @@ import { initializeAdapters } from "./initialize_adapters.ts";
 import { optimizerRates } from "./method.ts";
 import { pretrainOptions } from "./options.ts";
 
-/** Those of a run with defaults: they move no time. */
+/** Those of a pre-training run with defaults. */
 export function usualRates(): OptimizerRates {
   return optimizerRates(
     pretrainOptions.parse({ model: "llama_nano", data: ["-"], output: "-" }),

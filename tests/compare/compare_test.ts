@@ -2,7 +2,8 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { main } from "../../src/cli/main.ts";
-import { compare, type CompareEvent } from "../../src/compare/compare.ts";
+import { compare } from "../../src/compare/compare.ts";
+import type { CompareEvent } from "../../src/compare/events.ts";
 import type { CompareRecord, RunRecord } from "../../src/compare/record.ts";
 import { OptionsError } from "../../src/options/faults.ts";
 import type { StepMetrics, Summary } from "../../src/train/events.ts";
@@ -21,8 +22,11 @@ async function metricsOf(...path: string[]): Promise<StepMetrics[]> {
 /** What does not depend on the clock. */
 function timeless(record: CompareRecord) {
   const run = ({ seconds: _, ...rest }: RunRecord) => rest;
-  return record.methods.map(({ tokens_per_second: _, refresh_ms: __, ...method }) => ({
+  return record.methods.map((method) => ({
     ...method,
+    tokens_per_second: undefined,
+    refresh_ms: undefined,
+    tokens_per_second_with_refreshes: undefined,
     sweep: method.sweep.map(run),
     runs: method.runs.map(run),
   }));
@@ -113,7 +117,17 @@ Deno.test("a comparison is what its runs are; interrupted and continued, it is t
     const text = await Deno.readTextFile(join(whole, "compare.md"));
     assert(/\| adamw:lr=100000 \|.*\| diverged \|/.test(text), text);
     assert(/\| adamw:gpu-memory=0.00001 \|.*\| does not fit \|/.test(text), text);
-    assert(text.includes("4 steps of sequences") || text.includes("4 steps of 3 sequences of 24"));
+    assert(text.includes("4 steps of 3 sequences of 24 tokens"), text);
+    assert(text.includes("it is what was planned, to the byte"), text);
+    // The speed with refreshes, by hand.
+    const { tokens, subspaces, subspace_refreshes } = galore.runs[0];
+    const windows = record.speeds.filter(({ method }) => method === galore.name);
+    const mean = (name: "tokens_per_second" | "refresh_ms") =>
+      (windows[0][name] + windows[1][name]) / 2;
+    const seconds = tokens! / mean("tokens_per_second") +
+      mean("refresh_ms") / 1000 * subspace_refreshes! / subspaces!;
+    assertEquals([subspaces, adamw.tokens_per_second_with_refreshes], [14, undefined]);
+    assertAlmostEquals(galore.tokens_per_second_with_refreshes!, tokens! / seconds, 1e-6);
 
     // Speeds in turns, of each method as often.
     assertEquals(
@@ -141,7 +155,7 @@ Deno.test("a comparison is what its runs are; interrupted and continued, it is t
     const end = new AbortController(), again = { ...QUICK, signal: end.signal };
     for await (const event of compare(gpu, "pretrain", options("parts", two), again)) {
       if (event.type === "measuring") end.abort();
-      if (event.type === "comparison") assertEquals(event.done, 4);
+      if (event.type === "comparison") assertEquals(event.done, galore.sweep.length + 2);
       if (event.type === "run") begun++;
     }
     assertEquals(begun, 2);
@@ -168,7 +182,8 @@ async function assertPlots(folder: string, { methods }: CompareRecord): Promise<
   assertEquals(marksOf(await svg("loss-memory.svg"), "symbol").length, 2);
   const bars = marksOf(await svg("memory.svg"), "rect");
   const parts = methods.flatMap(({ by_purpose }) => Object.values(by_purpose!)).filter(Boolean);
-  assertEquals(bars.length, parts.length);
+  const allocated = methods.filter(({ gpu_peak_bytes }) => gpu_peak_bytes !== undefined);
+  assertEquals(bars.length, parts.length + allocated.length);
   for (const name of ["loss-steps", "loss-memory", "memory"]) {
     for (const theme of ["", "-dark"]) {
       const { width } = decodePng(await Deno.readFile(join(folder, `${name}${theme}.png`)));
@@ -200,6 +215,11 @@ Deno.test("an option that none of the methods has is refused, and what is misspe
     [{ methods: ["adamw:betta1=0.5"] }, /"betta1" is no option \(did you mean beta1\?\)/],
     [{ methods: ["adamw", "adamw"] }, /adamw: is given twice/],
     [{ methods: ["adamw:beta1=2"] }, /beta1: must be at most/],
+    // What is held equal is not a method's.
+    [{ methods: ["adamw:steps=5"] }, /"steps" is the same for all methods: give steps of the/],
+    [{ methods: ["adamw:eval-data=b.txt"] }, /"eval-data" is the same .*: give evalData of the/],
+    [{ methods: ["adamw:seed=5"] }, /"seed" is the same for all methods: give seeds of the/],
+    [{ methods: ["galore_adamw:rank=auto"] }, /rank=auto.* give a number/],
     [{ lora: 3 }, /lora: unknown option/],
   ];
   for (const [change, message] of cases) {

@@ -97,12 +97,31 @@ Deno.test("a folder that holds no run is refused; texts of others are no markup"
     await assertRejects(() => writeReport(folder), Error, "holds no run");
     await assertRejects(() => writeReport(join(folder, "none")), Error, "is no folder");
     const step = { step: 1, loss: 2, lr: 0.1, tokens: 8, step_ms: 1, tokens_per_second: 8 };
-    await Deno.writeTextFile(join(folder, "metrics.jsonl"), `${JSON.stringify(step)}\n`);
-    const evil = { step: 1, prompt: "<img src=x onerror=alert(1)>", text: "```\n</pre><script>" };
+    // An infinite loss is null in JSON; a summary of other steps is an earlier run's.
+    const lines = [step, { ...step, step: 2, tokens: 16, eval_loss: null, grad_norm: "x" }];
+    const text = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+    await Deno.writeTextFile(join(folder, "metrics.jsonl"), text);
+    const summary = { final_loss: 2, tokens: 8, gpu_peak_bytes: null };
+    await Deno.writeTextFile(join(folder, "summary.json"), JSON.stringify(summary));
+    assertEquals((await readRunFolder(folder)).summary, undefined);
+    await Deno.writeTextFile(
+      join(folder, "summary.json"),
+      JSON.stringify({ ...summary, tokens: 16, eval_loss: null }),
+    );
+    const { summary: ended, steps } = await readRunFolder(folder);
+    assertEquals(ended, { final_loss: 2, tokens: 16 });
+    assertEquals(Object.keys(steps[1]), Object.keys(step));
+    const evil = {
+      step: 1,
+      prompt: "<img src=x onerror=alert(1)>\n# head",
+      text: "```\n</pre><script>",
+    };
     await Deno.writeTextFile(join(folder, "samples.jsonl"), `${JSON.stringify(evil)}\n`);
     const { html, markdown } = await writeReport(folder);
     assert(!/<img|<script/.test(await Deno.readTextFile(html)));
-    assertStringIncludes(await Deno.readTextFile(markdown), "````text\n```\n</pre><script>\n````");
+    const written = await Deno.readTextFile(markdown);
+    assert(!/^#+ head/m.test(written), written);
+    assertStringIncludes(written, "````text\n```\n</pre><script>\n````");
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -1,0 +1,147 @@
+/** Comparisons over several sittings: what is kept, and what is never touched. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { fromFileUrl, join } from "@std/path";
+import { compare } from "../../src/compare/compare.ts";
+import type { ComparedKind, CompareInput } from "../../src/compare/options.ts";
+import { COMPARE_FILE, type CompareRecord, type RunRecord } from "../../src/compare/record.ts";
+import { askedRates, followSweep, rateOf } from "../../src/compare/sweep.ts";
+import { sharedGpu } from "../support.ts";
+import { withWorkshop } from "../train/support.ts";
+
+/** All runs, without plots; the record, the runs that began, and what each said of those to come. */
+async function sitting(kind: ComparedKind, options: CompareInput) {
+  const controller = new AbortController(), begun: string[] = [], counts: number[][] = [];
+  const comparing = { signal: controller.signal, speeds: { rounds: 1, milliseconds: 1 } };
+  let record: CompareRecord | undefined;
+  for await (const event of compare(await sharedGpu(), kind, options, comparing)) {
+    if (event.type === "run") {
+      begun.push(event.run.folder);
+      counts.push([event.done, event.left.length]);
+    }
+    if (event.type === "measuring") controller.abort();
+    if (event.type === "compared") record = JSON.parse(JSON.stringify(event.record));
+  }
+  return { record: record!, begun, counts };
+}
+
+Deno.test("a comparison grows, shrinks and grows without a second run; it removes its own alone", async () => {
+  await withWorkshop(async ({ folder }) => {
+    const output = join(folder, "c"), stray = join(output, "runs", "x");
+    const options = (methods: string[], change = {}) => ({
+      methods,
+      seeds: [1],
+      lrSweep: [0.5, 2],
+      lrSweepShare: 0.5,
+      output,
+      model: join(folder, "config.json"),
+      data: [join(folder, "text.txt")],
+      evalShare: 0,
+      steps: 2,
+      batchSize: 1,
+      seqLen: 8,
+      ...change,
+    });
+    const both = options(["adamw", "adamw:lr=0.002"]);
+    // A folder of another's runs is none to write or to remove from.
+    await Deno.mkdir(stray, { recursive: true });
+    await Deno.writeTextFile(join(stray, "mine"), "mine");
+    for (const overwriteOutput of [false, true]) {
+      await assertRejects(() => sitting("pretrain", { ...both, overwriteOutput }), Error, stray);
+    }
+    assertEquals(await Deno.readTextFile(join(stray, "mine")), "mine");
+    await Deno.remove(stray, { recursive: true });
+
+    const first = await sitting("pretrain", both);
+    const [swept, given] = first.record.methods;
+    assertEquals(first.counts[0], [0, 3]);
+    assertEquals(first.counts.at(-1)![1], 0);
+    assert(swept.sweep.length >= 3 && swept.runs.length === 1 && given.runs.length === 1);
+    // Nothing is held out: the mean of the last tenth of a step or two is the last loss.
+    assertEquals(
+      swept.sweep.map(({ tail_loss }) => tail_loss),
+      swept.sweep.map((r) => r.final_loss),
+    );
+
+    // Without the sweep the usual rate is another run; the one of the sweep is kept.
+    const usual = await sitting("pretrain", options(["adamw"], { lrSweep: [1] }));
+    assertEquals([usual.begun.length, usual.record.methods[0].runs.length], [1, 1]);
+    assertEquals([usual.record.methods[0].sweep, usual.record.methods[0].lr_from], [[], "usual"]);
+    const again = await sitting("pretrain", both);
+    assertEquals(again.begun, []);
+    assertEquals(
+      again.record.methods.map(({ runs, sweep }) => [runs, sweep]),
+      first.record.methods.map(({ runs, sweep }) => [runs, sweep]),
+    );
+
+    // Runs of another card or program are not mixed with today's.
+    const path = join(output, COMPARE_FILE), text = await Deno.readTextFile(path);
+    const { adapter } = again.record;
+    await Deno.writeTextFile(path, text.replaceAll(`"adapter": "${adapter}"`, '"adapter": "old"'));
+    await assertRejects(
+      () => sitting("pretrain", both),
+      Error,
+      `adapter: old there, ${adapter} here`,
+    );
+
+    // A file that was tampered with removes nothing; started over, only what was made is gone.
+    const folders = [...again.record.folders, "runs/../../text.txt"];
+    await Deno.writeTextFile(path, JSON.stringify({ ...again.record, folders }));
+    const over = { ...options(["adamw:lr=0.002"]), overwriteOutput: true };
+    await assertRejects(() => sitting("pretrain", over), Error, "names a folder that is no run's");
+    await Deno.writeTextFile(path, text);
+    await Deno.writeTextFile(join(output, "notes.txt"), "mine");
+    const restarted = await sitting("pretrain", over);
+    assertEquals(restarted.record.runs.length, 1);
+    const names = (await Array.fromAsync(Deno.readDir(output))).map(({ name }) => name);
+    assert(!names.includes("sweep") && names.includes("notes.txt"), names.join());
+  });
+});
+
+Deno.test("a sweep counts its own rates alone, and a single multiple needs none", () => {
+  const method = { name: "adamw", optimizer: "adamw" as const, options: {}, lr: 1, lrGiven: false };
+  const losses = new Map([[0.25, 9], [0.5, 3], [1, 2], [2, 1], [4, 1.5], [64, 0.1]]);
+  const find = (lr: number) =>
+    losses.has(lr) ? { lr, status: "done", eval_loss: losses.get(lr) } as RunRecord : undefined;
+  const rates = (lrSweep: number[]) => askedRates(method, { lrSweep });
+  // 64 was tried for another sweep; 4 is the extension beyond 2, where the best was.
+  const sweep = followSweep(rates([1, 0.5, 2]), find);
+  assertEquals(sweep.tried.map(({ lr }) => lr), [0.5, 1, 2, 4]);
+  assertEquals(rateOf(method, { lrSweep: [0.5, 1, 2] }, sweep), 2);
+  assertEquals([rates([0.5]), rateOf(method, { lrSweep: [0.5] }, { tried: [] })], [[], 0.5]);
+  assertEquals(followSweep(rates([1, 8]), find), { tried: [find(1)!], next: 8 });
+});
+
+Deno.test("a comparison of fine-tuning trains adapters and weights on the same examples", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const data = join(folder, "examples.jsonl");
+    const lines = Array.from(
+      { length: 12 },
+      (_, at) => JSON.stringify({ prompt: `${at} red: `, completion: "red ".repeat(1 + at % 3) }),
+    );
+    await Deno.writeTextFile(data, lines.join("\n"));
+    const { record } = await sitting("finetune", {
+      methods: ["lora", "adamw"],
+      seeds: [1],
+      lrSweep: [1],
+      output: join(folder, "c"),
+      model: fromFileUrl(import.meta.resolve("../fixtures/models/llama-gqa-tied")),
+      tokenizer: "bytes",
+      data: [data],
+      steps: 2,
+      batchSize: 2,
+      seqLen: 32,
+    });
+    const [lora, adamw] = record.methods.map(({ runs: [run] }) => run);
+    assertEquals([lora.status, adamw.status], ["done", "done"]);
+    // An adapter begins at nothing: both begin with the base's loss, and part from it.
+    assertEquals(lora.first_loss, adamw.first_loss);
+    assert(lora.final_loss !== adamw.final_loss);
+    assert(lora.made_with.base_mark !== undefined);
+    for (const [run, name] of [[lora, "adapter"], [adamw, "model"]] as const) {
+      assert((await Deno.stat(join(folder, "c", run.folder, name))).isDirectory);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
