@@ -77,12 +77,12 @@ const ownFields = {
         "interrupted there continues",
     ).meta({ value: "dir" }),
     overwriteOutput: z.boolean().default(false).meta(described(
-      phrase`if ${option("output")} already contains a comparison, delete it and start over`,
+      phrase`if ${option("output")} already contains a comparison, delete its runs and start over`,
     )),
   }),
 };
 
-/** Options of a run that a comparison has its own way with. */
+/** Options of a run that the comparison itself sets. */
 const TAKEN = ["optimizer", "seed", "resume", "preview"];
 
 function compareOptionsOf(run: OptionFields): Options<CompareOptions, CompareInput> {

@@ -136,7 +136,7 @@ async function recordOf(
   };
 }
 
-/** A run that is done is never resumed, and of one that tried a rate nobody wants the model. */
+/** A run that is done is never resumed, and the model of one that tried a rate is of no use. */
 async function tidy(output: string, isSweep: boolean): Promise<void> {
   await pruneCheckpoints(output, 0);
   for (const name of isSweep ? ["model", "adapter"] : []) {

@@ -6,7 +6,7 @@ type Json = Record<string, unknown>;
 /** What a file of JSON lines holds. */
 export interface Lines<Line> {
   readonly lines: readonly Line[];
-  /** Lines that are none. */
+  /** Lines that hold no object. */
   readonly damaged: number;
   /** Why the file could not be read, if it could not. */
   readonly missing?: string;
