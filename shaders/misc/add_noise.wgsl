@@ -5,16 +5,13 @@
 // @use rng
 override WORKGROUP_SIZE: u32;
 
-// Rounding of the embedding's updates and dropout (dropout.wgsl) have keys of the same parts.
-const SALT = 0xc2b2ae35u;
-
 struct Params {
   octets: u32,        // of this range
   first_octet: u32,   // of this range, in the whole tensor
   row_octets: u32,    // row stride, in octets
   columns: u32,       // C: padding stays zero
   bound: f32,
-  seed: u32,
+  seed: u32,          // salted: see src/kernels/salts.ts
   step: u32,
   tensor: u32,
 }
@@ -23,7 +20,7 @@ struct Params {
 @group(1) @binding(0) var<uniform> params: Params;
 
 fn noise(quad: u32, column: u32) -> vec4<f32> {
-  let draws = random_uniform(params.seed ^ SALT, params.step, params.tensor, quad);
+  let draws = random_uniform(params.seed, params.step, params.tensor, quad);
   let columns = vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u);
   return select(
     vec4<f32>(0.0), params.bound * (2.0 * draws - 1.0), columns < vec4<u32>(params.columns),

@@ -9,16 +9,12 @@
 override WORKGROUP_SIZE: u32;
 override ACCUMULATE: bool;
 
-// Rounding and subspace initialisation (seed_rows.wgsl) are also keyed by seed, step and tensor:
-// masks must not use the same bits.
-const SALT = 0x85ebca6bu;
-
 struct Params {
   octets: u32,        // of this range
   first_octet: u32,   // of this range, in the whole tensor
   share: f32,
   scale: f32,        // 1 / (1 − share)
-  seed: u32,
+  seed: u32,          // salted: see src/kernels/salts.ts
   step: u32,
   tensor: u32,
 }
@@ -28,7 +24,7 @@ struct Params {
 @group(1) @binding(0) var<uniform> params: Params;
 
 fn masked(values: vec4<f32>, quad: u32) -> vec4<f32> {
-  let draws = random_uniform(params.seed ^ SALT, params.step, params.tensor, quad);
+  let draws = random_uniform(params.seed, params.step, params.tensor, quad);
   return select(vec4<f32>(0.0), params.scale * values, draws >= vec4<f32>(params.share));
 }
 

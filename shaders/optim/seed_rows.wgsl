@@ -1,11 +1,7 @@
 // Fills empty rows with normal random numbers (lib/rng_normal.wgsl): those from `first` on, and
 // earlier ones that are all zero. A subspace iteration can start from arbitrary directions. LANES
 // threads per row; its padding stays zero.
-//
-// Updates are rounded with the same step and tensor in the key: a salted seed makes directions
-// independent of rounding.
 // @use rng_normal, lanes, fours
-const SALT = 0x9e3779b9u;
 
 struct Params {
   rows: u32,        // of this range
@@ -13,7 +9,7 @@ struct Params {
   first_quad: u32,  // of this range, in the whole matrix
   row_quads: u32,
   columns: u32,
-  seed: u32,
+  seed: u32,        // salted: see src/kernels/salts.ts
   step: u32,
   tensor: u32,
 }
@@ -43,7 +39,7 @@ fn main(
 
   for (var quad = start + lane; quad < end; quad += LANES) {
     let place = params.first_quad + quad;
-    let values = random_normal(params.seed ^ SALT, params.step, params.tensor, place);
+    let values = random_normal(params.seed, params.step, params.tensor, place);
     let column = four_from(4u * (quad - start));
     target_values[quad] = select(vec4<f32>(0.0), values, column < vec4<u32>(params.columns));
   }

@@ -20,6 +20,6 @@ export function parameterRate(
 ): number {
   const { loraplusLrRatio: ratio = 1, loraplusLrEmbedding = LORAPLUS_LR_EMBEDDING } = rates;
   if (ratio === 1 || kind !== "adapter") return lr;
-  if (name.includes(".lora_embedding_")) return loraplusLrEmbedding * (lr / peak);
+  if (name.includes(".lora_embedding_")) return lr && loraplusLrEmbedding * (lr / peak);
   return name.endsWith(".lora_A.weight") ? lr : ratio * lr;
 }

@@ -5,26 +5,20 @@
  *
  *   φ_i = ‖N_i‖ / ‖R_i‖          channels: the columns of R (R, n), the rows of R (m, R)
  *   S = φ ∘ (G − back(R))        then S *= min(1, γ·‖S of the last step‖ / ‖S‖), γ = 1.01
- *   ΔW = −lr · (α·back(N) + S)
+ *   ΔW = −lr · c_t · (α·back(N) + S)
  *
- * Without the learning rate in S, so that a schedule does not count as growth. The authors' code has
- * two differences: it subtracts α·back(R), so that S keeps a part of what is projected, and takes N
- * before bias correction.
+ * N is without the correction c_t of Adam's bias, and S without the rate, as in the authors' code:
+ * neither counts as growth. That code subtracts α·back(R), so that S keeps a part of what is projected.
  */
 import type { Allocator } from "../gpu/allocator.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import { type Tensor, viewAs } from "../gpu/tensor.ts";
 import type { MatmulWorkspace } from "../kernels/matmul/matmul.ts";
 import { channelsOf, channelSquares } from "../kernels/optim/channel_squares.ts";
-import { limitGrowth } from "../kernels/optim/limit_growth.ts";
+import { GROWTH, limitGrowth, NORM_EPS } from "../kernels/optim/limit_growth.ts";
 import { normRatios } from "../kernels/optim/norm_ratios.ts";
 import { scaleChannels } from "../kernels/optim/scale_channels.ts";
 import { projectBack, type Projector } from "./projector.ts";
-
-/** How much the norm of S may grow in a step: the paper's γ. */
-const GROWTH = 1.01;
-/** Added to the norm that is divided by, as in the authors' code. */
-const EPS = 1e-8;
 
 /** State of a matrix: checkpoints keep it. */
 export interface FiraState {
@@ -76,13 +70,15 @@ export interface FiraStep {
   readonly lr: number;
   /** α. */
   readonly alpha: number;
-  /** Overwrites R with the rule's update at a learning rate of 1, which is −N. */
+  /** c_t. */
+  readonly correction: number;
+  /** Overwrites R with the rule's update at a learning rate of 1, which is −c_t·N. */
   readonly applyRule: () => void;
 }
 
 /** Overwrites a gradient, of which R is the projection, with the update to add to the weight. */
 export function firaUpdate(pass: KernelPass, matmuls: MatmulWorkspace, step: FiraStep): void {
-  const { projector, state: { last }, gradient, lowRank, lr, alpha } = step;
+  const { projector, state: { last }, gradient, lowRank, lr, alpha, correction } = step;
   const channels = projector.side === "right" ? "rows" : "columns";
   const view = (name: keyof FiraScratch) =>
     viewAs(step.scratch[name], `fira.${name}`, [channelCount(projector)]);
@@ -93,11 +89,17 @@ export function firaUpdate(pass: KernelPass, matmuls: MatmulWorkspace, step: Fir
   projectBack(pass, matmuls, projector, { ...back, alpha: -1 });
   step.applyRule();
   channelSquares(pass, { x: lowRank, channels, out: after });
-  normRatios(pass, { over: after, under: before, out: factors, scale: 1, eps: EPS });
+  normRatios(pass, {
+    over: after,
+    under: before,
+    out: factors,
+    scale: 1 / correction,
+    eps: NORM_EPS,
+  });
   const squares = before; // ‖R_i‖ is no longer needed
   channelSquares(pass, { x: gradient, channels, out: squares });
   limitGrowth(pass, { factors, squares, last, gamma: GROWTH });
-  scaleChannels(pass, { matrix: gradient, channels, factors, alpha: -lr });
+  scaleChannels(pass, { matrix: gradient, channels, factors, alpha: -lr * correction });
   projectBack(pass, matmuls, projector, { ...back, alpha: lr * alpha });
 }
 

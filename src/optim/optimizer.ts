@@ -26,6 +26,7 @@ import { sum } from "../kernels/misc/sum.ts";
 import { groupDequantize } from "../kernels/quantise/group_dequantize.ts";
 import { groupQuantize } from "../kernels/quantise/group_quantize.ts";
 import { groupUpdate } from "../kernels/quantise/group_update.ts";
+import { saltedSeed } from "../kernels/salts.ts";
 import { lengthOf, type Range } from "../kernels/ranges.ts";
 import type { GradientFactors, GradientSink, GradientTarget } from "../model/gradients.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
@@ -51,9 +52,6 @@ import type { OptimizerRates } from "./rates.ts";
 import { type StepRefresh, StepRefreshes } from "./step_refreshes.ts";
 import { resetMoments, sinceReset } from "./stable_spam.ts";
 import { refreshSubspace } from "./subspace.ts";
-
-/** Weights are rounded with the same keys: sums in INT8 are independent of them. */
-const SALT = 0xc2b2ae35;
 
 export interface OptimizerStep {
   /** From 1. */
@@ -219,7 +217,7 @@ export class Optimizer implements GradientSink {
     const target = inInt8(state, blockRows ? rows : undefined);
     const { step, rates: { seed } } = this.#step;
     const microBatch = (step - 1) * this.shape.gradientAccumulation + this.#microBatch;
-    const rounding = { seed: seed ^ SALT, step: microBatch, tensor };
+    const rounding = { seed: saltedSeed(seed, "sums"), step: microBatch, tensor };
     if (first) groupQuantize(pass, { source: gradient, target, rounding });
     else groupUpdate(pass, { weight: target, update: gradient, decay: 1, rounding });
   }
@@ -302,6 +300,7 @@ export class Optimizer implements GradientSink {
       lowRank,
       lr,
       alpha,
+      correction: state.rule.correction?.(this.#moments(state), this.#step.rates) ?? 1,
       applyRule: () => this.#applyRule(pass, state, { gradient: lowRank, lr: 1 }),
     });
     this.#update(pass, state.parameter, gradient);
@@ -310,16 +309,17 @@ export class Optimizer implements GradientSink {
   /** Overwrites the gradient that the rule sees, or a block of it, with the update. */
   #applyRule(
     pass: KernelPass,
-    { parameter, rule, state, stableSpam: means }: ParameterState,
+    from: ParameterState,
     { gradient, lr, block }: {
       readonly gradient: Tensor;
       readonly lr: number;
       readonly block?: Range;
     },
   ): void {
+    const { parameter, rule, state, stableSpam: means } = from;
     const { step, rates } = this.#step, { stableSpam: scratch } = this.scratch;
     if (means) stableSpam(pass, { gradient, state: means, scratch: scratch!, step });
-    const since = parameter.kind === "projection" ? sinceReset(step, rates.momentumReset) : step;
+    const since = this.#moments(from);
     if (since < step && since === 1) resetMoments(pass, state);
     rule.record(pass, {
       gradient,
@@ -331,6 +331,12 @@ export class Optimizer implements GradientSink {
       rates,
       tensor: parameter.index,
     });
+  }
+
+  /** Steps that the moments of a parameter hold, this one included. */
+  #moments({ parameter: { kind } }: ParameterState): number {
+    const { step, rates } = this.#step;
+    return kind === "projection" ? sinceReset(step, rates.momentumReset) : step;
   }
 
   /** Scales the gradient down if its norm, or that of all, exceeds the limit. */

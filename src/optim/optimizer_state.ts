@@ -2,6 +2,7 @@
 import type { Allocator } from "../gpu/allocator.ts";
 import { padded, rowsOf } from "../numbers/layout.ts";
 import { rowStep, type Tensor } from "../gpu/tensor.ts";
+import { UserError } from "../options/user_error.ts";
 import type { MatmulShape } from "../kernels/matmul/matmul.ts";
 import type { Turn } from "../gpu/slots.ts";
 import { type Range, ranges } from "../kernels/ranges.ts";
@@ -63,7 +64,7 @@ export interface OptimizerShape {
   readonly gradientAccumulation: number;
   /**
    * Sum the gradients of matrices that are not projected in INT8, where there are several
-   * micro-batches; processes that exchange them need float32.
+   * micro-batches; not with `exchange`, since processes sum them in float32.
    */
   readonly accumulatorQuant?: boolean;
   /** Keep the gradients of a step until they are applied together, so that processes can sum them. */
@@ -175,6 +176,13 @@ export function createParameterStates(
   shape: OptimizerShape,
   tokens: number,
 ): ParameterState[] {
+  if (shape.accumulatorQuant && shape.exchange) {
+    throw new UserError(
+      "the optimizer's shape has both exchange and accumulatorQuant, and gradients in INT8 cannot be " +
+        "summed by processes",
+      "give one of them",
+    );
+  }
   const trained = parameters.all.filter(({ trainable }) => trainable);
   const keeps = keepsGradients(shape, trained.every(isAdapter));
   const states = trained.map((parameter) => {
@@ -319,7 +327,7 @@ function createState(
   { tokens, keeps }: { readonly tokens: number; readonly keeps: boolean },
 ): ParameterState {
   const { projection, gradientAccumulation, wholeGradients, blocks = BLOCKS } = optimizer;
-  const { accumulatorQuant, exchange, stableSpam } = optimizer;
+  const { accumulatorQuant, stableSpam } = optimizer;
   const { name, shape, kind } = parameter;
   const projector = kind === "projection" && projection
     ? createProjector(allocator, {
@@ -335,7 +343,7 @@ function createState(
   const route = projector && !fira && !wholeGradients
     ? routeOf(projector, tokens, blocks.block)
     : undefined;
-  const isNarrow = accumulatorQuant && gradientAccumulation > 1 && !exchange &&
+  const isNarrow = accumulatorQuant && gradientAccumulation > 1 &&
     !gathersLowRank({ projector, fira }) && (kind === "projection" || isTokenTable(parameter));
   const sum = {
     name: `${name}.accumulated`,

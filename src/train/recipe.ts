@@ -39,6 +39,7 @@ export type RunOptions = Pick<
   | "embeddingOptimizer"
   | "embeddingAdam8bit"
   | "maxGradNorm"
+  | "momentumReset"
   | "energyShare"
   | "samplePrompt"
   | "sampleTokens"

@@ -19,8 +19,9 @@ export function resumedRecipe(given: Recipe, saved: Saved): Resumed {
   const { projection } = saved.shape.optimizer;
   const ranked = given.options.rank === "auto" ? withRanks(given, projection?.ranks ?? {}) : given;
   const clipped = withSavedClipping(ranked, saved);
-  const { recipe, notes } = withSavedEmbeddingRule(clipped.recipe, saved);
-  return { recipe, notes: [...clipped.notes, ...notes] };
+  const reset = withSavedReset(clipped.recipe, saved);
+  const { recipe, notes } = withSavedEmbeddingRule(reset.recipe, saved);
+  return { recipe, notes: [...clipped.notes, ...reset.notes, ...notes] };
 }
 
 /** Checkpoints of versions that did not clip have no limit. */
@@ -38,6 +39,26 @@ function withSavedClipping(recipe: Recipe, { rates: { maxGradNorm = 0 } }: Saved
     notes: [
       phrase`gradients are clipped as in the checkpoint: ${
         option("maxGradNorm", maxGradNorm)
+      }, where a new run has ${usual}`,
+    ],
+  };
+}
+
+/** How long moments have been gathered follows from it. */
+function withSavedReset(recipe: Recipe, { rates: { momentumReset = 0 } }: Saved): Resumed {
+  const { options, rates } = recipe, usual = rates.momentumReset;
+  if (usual === momentumReset || !wasLeftOpen(options, "momentumReset")) {
+    return { recipe, notes: [] };
+  }
+  return {
+    recipe: {
+      ...recipe,
+      options: withDefaults(options, { momentumReset }),
+      rates: { ...rates, momentumReset },
+    },
+    notes: [
+      phrase`moments begin anew as in the checkpoint: ${
+        option("momentumReset", momentumReset)
       }, where a new run has ${usual}`,
     ],
   };

@@ -154,6 +154,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   "shape.optimizer.projection.groupSize": "projGroupSize",
   "shape.optimizer.projection.fira": "fira",
   "shape.optimizer.stableSpam": "stableSpam",
+  momentumReset: "momentumReset",
 };
 
 const OFFLOADED = "shape.offloadedEmbedding";
@@ -265,6 +266,8 @@ function identity({ config, shape, rates, objective }: RunIdentity, other: RunId
       optimizer: { ...optimizer, projection: compared, rules: { ...rules, embeddings } },
     },
     seed: rates.seed,
+    // The correction of the moments' bias depends on when they last began anew.
+    momentumReset: rates.momentumReset ?? 0,
     objective,
   }, "");
   return leaves;

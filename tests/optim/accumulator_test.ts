@@ -1,6 +1,7 @@
 /** Gradients that are summed over micro-batches in INT8, against their exact sums. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { OptimizerShape } from "../../src/optim/optimizer_state.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import { assertClose, gpuTest, randomNormal } from "../support.ts";
 import { basisValues } from "./support.ts";
 import { DrivenOptimizer } from "./support_optimizer.ts";
@@ -54,6 +55,14 @@ gpuTest("a sum in INT8 is off by less than its steps, and not on average", async
   // Each rounding has a standard deviation of half a step at most: five standard errors.
   const error = allowed.map((steps) => 5 * steps / 2 / Math.sqrt(BATCHES) / Math.sqrt(STEPS));
   mean.forEach((value, i) => assert(Math.abs(value - exact[i]) <= error[i], `${i}: ${value}`));
+});
+
+gpuTest("processes cannot exchange sums in INT8", (gpu) => {
+  assertThrows(
+    () => new DrivenOptimizer(gpu, { matrix: [ROWS, COLUMNS] }, { ...SHAPE, exchange: true }),
+    UserError,
+    "has both exchange and accumulatorQuant",
+  );
 });
 
 gpuTest(

@@ -12,6 +12,7 @@ import { explain, UserError } from "../../src/options/user_error.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint/reader.ts";
 import type { DoneEvent } from "../../src/train/events.ts";
 import { pretrainRecipe } from "../../src/train/pretrain_recipe.ts";
+import { resumedRecipe } from "../../src/train/resumed_recipe.ts";
 import { assertSameRun, identityOf, readRunState } from "../../src/train/run_state.ts";
 import type { LoraModules } from "../../src/model/parameters.ts";
 import { finetuneOptions } from "../../src/train/finetune_options.ts";
@@ -116,6 +117,7 @@ trainingTest(
           [{ rank: 8 }, "run: rank was 16, is 8"],
           [{ seed: 7 }, "seed was 42, is 7"],
           [{ optimizer: "galore_adamw8bit" }, "projQuant was true, is false"],
+          [{ momentumReset: 7 }, "run: momentumReset was 0, is 7"],
           [{ optimizer: "adamw8bit" }, "; rank was 16, is not set"],
           [
             { embeddingOptimizer: "adamw8bit" },
@@ -129,6 +131,15 @@ trainingTest(
         explain(await assertRejects(() => same({ rank: 8, seqLen: 16 }), UserError), FLAGS),
         "; --rank was 16, is 8",
       );
+      // A value that is left open is the checkpoint's, whatever is usual now.
+      const steadied = await pretrainRecipe(options("run", { stableSpam: true }));
+      const saved = {
+        ...steadied,
+        rates: { ...steadied.rates, momentumReset: 7 },
+      };
+      const { recipe, notes } = resumedRecipe(steadied, saved);
+      assertEquals([recipe.rates.momentumReset, notes.length], [7, 1]);
+      assertSameRun("here", identityOf(saved), identityOf(recipe));
       const narrow = { ...run, shape: { ...run.shape, embeddings: "nf4" as const } };
       assertEquals(
         assertThrows(() => assertSameRun("here", narrow, run), UserError).message,

@@ -2,6 +2,7 @@ import code from "../../../shaders/misc/add_noise.wgsl" with { type: "text" };
 import type { KernelPass } from "../../gpu/pass.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import { columnsOf } from "../../numbers/layout.ts";
+import { saltedSeed } from "../salts.ts";
 import { FLAT, flatRanges, flatView, flatWork } from "../flat.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
 
@@ -39,7 +40,7 @@ export function addNoise(pass: KernelPass, { y, bound, seed, step, tensor }: Add
         row_octets: y.stride / 8,
         columns: columnsOf(y.shape),
         bound,
-        seed: seed >>> 0,
+        seed: saltedSeed(seed, "noise"),
         step: step >>> 0,
         tensor: tensor >>> 0,
       },

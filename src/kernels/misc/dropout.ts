@@ -3,6 +3,7 @@ import { ShapeError } from "../../numbers/shape_error.ts";
 import { UserError } from "../../options/user_error.ts";
 import type { KernelPass } from "../../gpu/pass.ts";
 import { expectShape, type Tensor } from "../../gpu/tensor.ts";
+import { saltedSeed } from "../salts.ts";
 import { FLAT, flatRanges, flatView, flatWork } from "../flat.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
 import { FLAG } from "../shader.ts";
@@ -54,7 +55,7 @@ export function dropout(pass: KernelPass, io: Dropout): void {
         first_octet: range.start / 8,
         share,
         scale: 1 / (1 - share),
-        seed: seed >>> 0,
+        seed: saltedSeed(seed, "dropout"),
         step: step >>> 0,
         tensor: tensor >>> 0,
       },

@@ -58,6 +58,13 @@ export function adam(pass: KernelPass, io: Adam): void {
   }
 }
 
+/** √(1 − β2^t) / (1 − β1^t): what the correction of both moments' bias multiplies an update by. */
+export function biasCorrection(
+  { step, beta1, beta2 }: Pick<AdamRates, "step" | "beta1" | "beta2">,
+): number {
+  return Math.sqrt(1 - beta2 ** step) / (1 - beta1 ** step);
+}
+
 /** The parameters of both kernels, computed in float64. */
 export function adamParameters({ step, lr, beta1, beta2, eps }: AdamRates) {
   const correction1 = 1 - beta1 ** step, correction2 = Math.sqrt(1 - beta2 ** step);

@@ -7,6 +7,11 @@ const WORKGROUP_SIZE = 64;
 
 const kernel = shader("limit_growth", code, { constants: { WORKGROUP_SIZE } });
 
+/** The authors' γ, of Fira and of APOLLO: how much the norm of an update may grow in a step. */
+export const GROWTH = 1.01;
+/** What both add to the norm that another is divided by. */
+export const NORM_EPS = 1e-8;
+
 /** Operands of {@link limitGrowth}. */
 export interface LimitGrowth {
   /** (count) float32: what channels are to be multiplied by; made smaller where the norm is limited. */
@@ -21,7 +26,9 @@ export interface LimitGrowth {
 
 /**
  * The norm-growth limiter: with the norm √Σ factors²·squares, the factors are multiplied by what keeps
- * it at most `gamma` times the last, which then becomes this one. A first step is not limited. Chen et
+ * it at most `gamma` times the last, which then becomes this one. A first step is not limited. As in the authors'
+ * code of both, norms exclude the rate and the correction of Adam's bias, which is several times 1 in
+ * the first steps. Chen et
  * al. 2024, "Fira", section 4.3. Throws {@link ShapeError} on operands that do not match.
  */
 export function limitGrowth(pass: KernelPass, io: LimitGrowth): void {

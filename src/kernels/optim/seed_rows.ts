@@ -3,6 +3,7 @@ import type { KernelPass } from "../../gpu/pass.ts";
 import { columnsOf, rowsOf } from "../../numbers/layout.ts";
 import { expectDType, rowRange, type Tensor } from "../../gpu/tensor.ts";
 import type { StochasticRounding } from "../quantise/group_format.ts";
+import { saltedSeed } from "../salts.ts";
 import { kernelByLanes, lanesFor, sharedBy } from "../lanes.ts";
 import { ranges, rowsOfGroups, rowsPerBinding } from "../ranges.ts";
 
@@ -35,7 +36,7 @@ export function seedRows(pass: KernelPass, io: SeedRows): void {
         first_quad: (start * target.stride) / 4,
         row_quads: quads,
         columns: columnsOf(target.shape),
-        seed: key.seed >>> 0,
+        seed: saltedSeed(key.seed, "directions"),
         step: key.step >>> 0,
         tensor: key.tensor >>> 0,
       },

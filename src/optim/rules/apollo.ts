@@ -20,22 +20,16 @@ import { matmul, type MatmulShape } from "../../kernels/matmul/matmul.ts";
 import { randomNormal } from "../../kernels/misc/random_normal.ts";
 import { sum } from "../../kernels/misc/sum.ts";
 import type { KernelPass } from "../../gpu/pass.ts";
-import { adamParameters } from "../../kernels/optim/adam.ts";
+import { biasCorrection } from "../../kernels/optim/adam.ts";
 import { type Channels, channelSquares } from "../../kernels/optim/channel_squares.ts";
-import { limitGrowth } from "../../kernels/optim/limit_growth.ts";
+import { saltedSeed } from "../../kernels/salts.ts";
+import { GROWTH, limitGrowth, NORM_EPS } from "../../kernels/optim/limit_growth.ts";
 import { normRatios } from "../../kernels/optim/norm_ratios.ts";
 import { scaleChannels } from "../../kernels/optim/scale_channels.ts";
 import { padded } from "../../numbers/layout.ts";
 import { sideOf } from "../subspace_shape.ts";
 import { adam32, adam8, type AdamState } from "./adam.ts";
 import { matrixShape, type RuleSizes, type UpdateRule } from "./rule.ts";
-
-/** Largest growth of an update's norm in a step; the authors' choice, as Fira's. */
-const GROWTH = 1.01;
-/** Added to ‖R‖. */
-const EPS = 1e-8;
-/** Rounding and refreshes draw with the same keys: Ω is independent of both. */
-const SALT = 0x85ebca6b;
 
 export type ApolloState = AdamState & {
   readonly norm: Tensor; // (1) float32: of the last G̃
@@ -128,7 +122,7 @@ function apolloRule(
       randomNormal(pass, {
         target: omega,
         std: 1 / Math.sqrt(rank),
-        seed: rates.seed ^ SALT,
+        seed: saltedSeed(rates.seed, "omega"),
         step: Math.floor((step - 1) / updateProjGap),
         tensor: key.tensor,
       });
@@ -147,9 +141,9 @@ function apolloRule(
         tensor: key.tensor,
       });
       squaresOf(lowRank, "columns", after);
-      const { step_size: correction } = adamParameters({ step, lr: 1, beta1, beta2, eps: 0 });
+      const correction = biasCorrection({ step, beta1, beta2 });
       const ratios = { over: after, under: before, out: factors };
-      normRatios(pass, { ...ratios, scale: 1 / correction, eps: EPS });
+      normRatios(pass, { ...ratios, scale: 1 / correction, eps: NORM_EPS });
 
       const squares = norms("squares");
       squaresOf(gradient, channels, squares);
