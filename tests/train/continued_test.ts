@@ -173,7 +173,7 @@ for (
     ],
     [
       { model: "llama_nano", optimizer: "adamw", stochasticRound: true },
-      "stochastic rounding needs",
+      "stochasticRound: applies to INT8 weights: weightQuant: true",
     ],
   ] as const
 ) {

@@ -198,7 +198,10 @@ Deno.test("options are read from the document", () => {
   assertEquals(options.get("batch_size")!.type, "integer");
   assertEquals(options.get("batch_size")!.fallback, "4");
   assertEquals(options.get("rank")!.orWord, true);
-  assertEquals(options.get("rank")!.fallback, "a quarter of the model's width");
+  assertEquals(
+    options.get("rank")!.fallback,
+    "a quarter of the model's width; 1 with apollo_mini, q_apollo_mini",
+  );
   assertEquals(options.get("sample_prompt")!.type, "list");
   assertEquals(options.get("scheduler")!.choices, ["cosine", "linear", "constant"]);
   assertEquals(options.get("beta1")!.section, "Optimizer");
