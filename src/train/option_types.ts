@@ -432,10 +432,11 @@ export interface PretrainOptions {
   readonly stochasticRound: boolean;
   /**
    * Peak learning rate.
-   * @default 0.01 with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, apollo, apollo_mini,
-   * q_apollo, q_apollo_mini; 0.001 with adamw, adamw8bit, scale, muon, muon8bit; with `from`, 0.001
-   * with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, apollo, apollo_mini, q_apollo,
-   * q_apollo_mini; 0.0001 with adamw, adamw8bit, scale, muon, muon8bit, lora, qlora
+   * @default 0.01 with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, apollo, q_apollo; 0.001
+   * with adamw, adamw8bit, scale, muon, muon8bit; 0.003 with apollo_mini, q_apollo_mini; with
+   * `from`, 0.001 with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, apollo, q_apollo; 0.0001
+   * with adamw, adamw8bit, scale, muon, muon8bit, lora, qlora; 0.0003 with apollo_mini,
+   * q_apollo_mini
    */
   readonly lr: number;
   /**
