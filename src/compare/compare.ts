@@ -135,27 +135,26 @@ class Comparison {
 
   /** Runs that are done, and those that are known to follow. */
   #state(): { readonly done: ComparedRun[]; readonly left: ComparedRun[] } {
-    const runs = this.methods.flatMap((method) => {
+    const done: ComparedRun[] = [], left: ComparedRun[] = [];
+    for (const method of this.methods) {
       const { tried, next } = this.#sweep(method), lr = this.#rate(method);
-      const open = next === undefined ? [] : [
-        next,
-        ...askedRates(method, this.options).filter((lr) =>
-          lr !== next && !tried.some((run) => run.lr === lr)
-        ),
-      ];
-      const rates = [...tried.map(({ lr }) => lr), ...open];
-      const isOver = next === undefined && lr === undefined ||
-        this.#runsOf(method).some(lacksMemory);
-      return [
-        ...rates.map((lr) => this.#runOf(method, "sweep", lr)),
-        // Of a rate that is not known yet, the usual one stands for it.
-        ...this.options.seeds.map((seed) => this.#runOf(method, "run", lr ?? method.lr, seed))
-          .filter((run) => !isOver || this.store.find(run)),
-      ];
-    });
-    const [done, left] = [true, false].map((wanted) =>
-      runs.filter((run) => Boolean(this.store.find(run)) === wanted)
-    );
+      const runOfRate = (lr: number) => this.#runOf(method, "sweep", lr);
+      const runOfSeed = (seed: number) => this.#runOf(method, "run", lr ?? method.lr, seed);
+      done.push(...tried.map((run) => runOfRate(run.lr)));
+      if (next !== undefined) {
+        const open = askedRates(method, this.options).filter((rate) =>
+          !tried.some((run) => run.lr === rate)
+        );
+        left.push(...[...new Set([next, ...open])].map(runOfRate));
+        // Their rate is not known yet: the usual one stands for it.
+        left.push(...this.options.seeds.map(runOfSeed));
+      } else if (lr !== undefined) {
+        const runs = this.options.seeds.map(runOfSeed),
+          isOver = this.#runsOf(method).some(lacksMemory);
+        done.push(...runs.filter((run) => this.store.find(run)));
+        left.push(...runs.filter((run) => !isOver && !this.store.find(run)));
+      }
+    }
     return { done, left };
   }
 

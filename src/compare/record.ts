@@ -10,6 +10,8 @@ import type { ComparedKind } from "./options.ts";
 
 export const COMPARE_FILE = "compare.json";
 export const COMPARE_TEXT = "compare.md";
+/** Plots, by the names of their files: each as SVG and twice as PNG. */
+export const PLOTS = ["loss-steps", "loss-memory", "memory"] as const;
 /** Of the layout of the file. */
 export const COMPARE_VERSION = 2;
 

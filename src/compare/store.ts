@@ -8,7 +8,7 @@ import { dirname, join } from "../packages/std_path.ts";
 import { writeJson } from "../files/atomic.ts";
 import { isObject } from "../files/fields.ts";
 import { namesIn } from "../files/names_in.ts";
-import { statOf } from "../files/stat.ts";
+import { isThere, statOf } from "../files/stat.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
 import { readObject } from "../report/lines.ts";
@@ -21,6 +21,7 @@ import {
   COMPARE_VERSION,
   type CompareRecord,
   type MadeWith,
+  PLOTS,
   type RunRecord,
   type SpeedRecord,
 } from "./record.ts";
@@ -34,6 +35,12 @@ export function folderOf({ method, purpose, seed, lr, steps }: Omit<ComparedRun,
   const name = method.replace(/[^\w.=-]+/g, "_");
   return `${FOLDERS[purpose]}/${name}/lr-${lr}-seed-${seed}-steps-${steps}`;
 }
+
+/** What is written beside compare.json. */
+const FILES = [
+  COMPARE_TEXT,
+  ...PLOTS.flatMap((name) => [`${name}.svg`, `${name}.png`, `${name}-dark.png`]),
+];
 
 /** What {@link folderOf} makes, so that a file that was tampered with removes nothing else. */
 const FOLDER = /^(?:runs|sweep)\/(?!\.)[\w.=-]+\/lr-[\w.+-]+-seed-\d+-steps-\d+$/;
@@ -150,7 +157,7 @@ async function assertNoOthers(output: string, found: CompareRecord | undefined):
       }
     }
   }
-  if (!found && await statOf(join(output, COMPARE_TEXT))) strays.push(COMPARE_TEXT);
+  for (const file of found ? [] : FILES) if (await isThere(join(output, file))) strays.push(file);
   if (!strays.length) return;
   throw new UserError(
     phrase`${option("output", output)}: ${join(output, strays[0])} is not of a comparison, which
@@ -195,7 +202,7 @@ async function removeRuns(output: string, { folders }: CompareRecord): Promise<v
     // One with a hidden file stays.
     await Deno.remove(join(output, folder)).catch(() => {});
   }
-  for (const name of [COMPARE_TEXT, COMPARE_FILE]) {
+  for (const name of [...FILES, COMPARE_FILE]) {
     await Deno.remove(join(output, name)).catch(ignoreAbsent);
   }
 }

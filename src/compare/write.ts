@@ -7,13 +7,12 @@ import type { Chart } from "../plot/chart.ts";
 import { code, markdownTable, plain } from "../report/markdown.ts";
 import { escapeXml, formatBytes } from "../text.ts";
 import { lossChart, memoryChart, memoryLossChart } from "./plots.ts";
-import { COMPARE_TEXT, type CompareRecord, type MethodRecord } from "./record.ts";
+import { COMPARE_TEXT, type CompareRecord, type MethodRecord, PLOTS } from "./record.ts";
 import { formatRate, resultTable, sweepText, type TextTable, trainedText } from "./table.ts";
 
-/** Plots, by the names of their files. */
-const CHARTS: Readonly<
-  Record<string, (output: string, record: CompareRecord) => Chart | Promise<Chart>>
-> = {
+type ChartOf = (output: string, record: CompareRecord) => Chart | Promise<Chart>;
+
+const CHARTS: Readonly<Record<typeof PLOTS[number], ChartOf>> = {
   "loss-steps": lossChart,
   "loss-memory": (_, record) => memoryLossChart(record),
   memory: (_, record) => memoryChart(record),
@@ -27,9 +26,9 @@ export async function writeComparison(output: string, record: CompareRecord): Pr
   const path = join(output, COMPARE_TEXT), missing: string[] = [];
   await writeText(path, comparisonText(record, []));
   const drawn: { readonly name: string; readonly title: string }[] = [];
-  for (const [name, chartOf] of Object.entries(CHARTS)) {
+  for (const name of PLOTS) {
     try {
-      const chart = await chartOf(output, record), { svg, png } = await drawChart(chart);
+      const chart = await CHARTS[name](output, record), { svg, png } = await drawChart(chart);
       await writeText(join(output, `${name}.svg`), svg);
       await writeBytes(join(output, `${name}.png`), await png("light"));
       await writeBytes(join(output, `${name}-dark.png`), await png("dark"));

@@ -1,10 +1,11 @@
 /** Comparisons over several sittings: what is kept, and what is never touched. */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { compare } from "../../src/compare/compare.ts";
 import type { ComparedKind, CompareInput } from "../../src/compare/options.ts";
 import { COMPARE_FILE, type CompareRecord, type RunRecord } from "../../src/compare/record.ts";
 import { askedRates, followSweep, rateOf } from "../../src/compare/sweep.ts";
+import { writeComparison } from "../../src/compare/write.ts";
 import { sharedGpu } from "../support.ts";
 import { withWorkshop } from "../train/support.ts";
 
@@ -94,6 +95,36 @@ Deno.test("a comparison grows, shrinks and grows without a second run; it remove
     assertEquals(restarted.record.runs.length, 1);
     const names = (await Array.fromAsync(Deno.readDir(output))).map(({ name }) => name);
     assert(!names.includes("sweep") && names.includes("notes.txt"), names.join());
+  });
+});
+
+Deno.test("a run that lacked memory is tried again; a plot that fails loses no table", async () => {
+  await withWorkshop(async ({ folder }) => {
+    const output = join(folder, "c");
+    const options = {
+      methods: ["adamw:lr=0.002:gpu-memory=0.00001"],
+      seeds: [1, 2],
+      output,
+      model: join(folder, "config.json"),
+      data: [join(folder, "text.txt")],
+      steps: 2,
+      batchSize: 1,
+      seqLen: 8,
+    };
+    const { begun, counts, record } = await sitting("pretrain", options);
+    // No other seed takes less memory.
+    assertEquals([begun.length, counts], [1, [[0, 1]]]);
+    assertEquals(record.methods[0].runs.map(({ status }) => status), ["does_not_fit"]);
+    assertEquals((await sitting("pretrain", options)).begun, begun);
+
+    const plot = join(output, "memory.svg");
+    await Deno.remove(plot);
+    await Deno.mkdir(join(plot, "x"), { recursive: true });
+    const [missing] = await writeComparison(output, record);
+    assertMatch(missing, /^memory could not be drawn: /);
+    const text = await Deno.readTextFile(join(output, "compare.md"));
+    assertMatch(text, /\| adamw:lr=0\.002:gpu-memory=0\.00001 \|.* planned \|.* does not fit \|/);
+    assert(text.includes("loss-steps.png") && !text.includes('"memory.png"'), text);
   });
 });
 
