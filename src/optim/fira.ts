@@ -12,13 +12,14 @@
  */
 import type { Allocator } from "../gpu/allocator.ts";
 import type { KernelPass } from "../gpu/pass.ts";
-import { type Tensor, viewAs } from "../gpu/tensor.ts";
+import type { Tensor } from "../gpu/tensor.ts";
 import type { MatmulWorkspace } from "../kernels/matmul/matmul.ts";
 import { channelsOf, channelSquares } from "../kernels/optim/channel_squares.ts";
 import { GROWTH, limitGrowth, NORM_EPS } from "../kernels/optim/limit_growth.ts";
 import { normRatios } from "../kernels/optim/norm_ratios.ts";
 import { scaleChannels } from "../kernels/optim/scale_channels.ts";
 import { projectBack, type Projector } from "./projector.ts";
+import { createScratch, scratchViews } from "./rules/rule.ts";
 
 /** State of a matrix: checkpoints keep it. */
 export interface FiraState {
@@ -49,14 +50,7 @@ export function createFiraScratch(
   projectors: readonly Projector[],
 ): FiraScratch {
   const room = Math.max(...projectors.map(channelCount));
-  const make = (name: string) =>
-    allocator.tensor({
-      name: `fira.${name}`,
-      shape: [room],
-      dtype: "float32",
-      purpose: "workspace",
-    });
-  return { before: make("before"), after: make("after"), factors: make("factors") };
+  return createScratch(allocator, "fira", { before: room, after: room, factors: room });
 }
 
 export interface FiraStep {
@@ -80,9 +74,9 @@ export interface FiraStep {
 export function firaUpdate(pass: KernelPass, matmuls: MatmulWorkspace, step: FiraStep): void {
   const { projector, state: { last }, gradient, lowRank, lr, alpha, correction } = step;
   const channels = projector.side === "right" ? "rows" : "columns";
-  const view = (name: keyof FiraScratch) =>
-    viewAs(step.scratch[name], `fira.${name}`, [channelCount(projector)]);
-  const before = view("before"), after = view("after"), factors = view("factors");
+  const view = scratchViews("fira", step.scratch), shape = [channelCount(projector)];
+  const before = view("before", shape), after = view("after", shape);
+  const factors = view("factors", shape);
   const back = { lowRank, update: gradient, accumulate: true };
 
   channelSquares(pass, { x: lowRank, channels, out: before });

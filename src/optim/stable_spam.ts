@@ -9,7 +9,7 @@ import type { Allocator } from "../gpu/allocator.ts";
 import type { KernelPass } from "../gpu/pass.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { STABLE_SPAM, type StableSpam } from "../kernels/optim/stable_spam.ts";
-import type { RuleState } from "./rules/rule.ts";
+import { createScratch, type RuleState } from "./rules/rule.ts";
 
 /** Scratch memory that matrices share. */
 export type StableSpamScratch = StableSpam["scratch"];
@@ -24,18 +24,8 @@ export function createStableSpamState(allocator: Allocator, name: string): Tenso
 }
 
 export function createStableSpamScratch(allocator: Allocator): StableSpamScratch {
-  const make = (name: string, size: number) =>
-    allocator.tensor({
-      name: `stable_spam.${name}`,
-      shape: [size],
-      dtype: "float32",
-      purpose: "workspace",
-    });
-  return {
-    parts: make("parts", STABLE_SPAM.parts),
-    figures: make("figures", STABLE_SPAM.figures),
-    factor: make("factor", 1),
-  };
+  const { parts, figures } = STABLE_SPAM;
+  return createScratch(allocator, "stable_spam", { parts, figures, factor: 1 });
 }
 
 /** Steps that moments hold at a step, from 1, if they are reset at each multiple of `every`. */

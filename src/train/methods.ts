@@ -226,6 +226,22 @@ export const METHODS = {
     optim: [],
     llamaFactory: { finetuning_type: "full", byOwnName: true },
   },
+  scale8bit: {
+    title: "SCALE 8-bit",
+    about: "SCALE with 8-bit momentum in the head.",
+    trains: "weights",
+    weights: "dtype",
+    rules: {
+      matrices: "scale",
+      embeddings: "scale_embedding",
+      head: "scale_head8bit",
+      others: "adam8bit",
+    },
+    lr: { pretrain: 0.001, continue: 1e-4, finetune: 2e-5 },
+    aliases: [],
+    optim: [],
+    llamaFactory: { finetuning_type: "full", byOwnName: true },
+  },
   muon: {
     title: "Muon",
     about:

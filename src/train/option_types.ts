@@ -53,8 +53,8 @@ export interface MemoryOptions {
   readonly seqLen: number;
   /**
    * Training method: gradients projected to a low rank (Q-GaLore, GaLore, GaLore 8-bit); gradients
-   * of full rank (AdamW, AdamW 8-bit, APOLLO, APOLLO-Mini, Q-APOLLO, Q-APOLLO-Mini, SCALE, Muon,
-   * Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA).
+   * of full rank (AdamW, AdamW 8-bit, APOLLO, APOLLO-Mini, Q-APOLLO, Q-APOLLO-Mini, SCALE, SCALE
+   * 8-bit, Muon, Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA).
    * @default q_galore_adamw8bit
    */
   readonly optimizer: MethodName;
@@ -220,8 +220,8 @@ export interface MemoryOptions {
 export interface MemoryInput extends Given<Omit<MemoryOptions, "optimizer">> {
   /**
    * Training method: gradients projected to a low rank (Q-GaLore, GaLore, GaLore 8-bit); gradients
-   * of full rank (AdamW, AdamW 8-bit, APOLLO, APOLLO-Mini, Q-APOLLO, Q-APOLLO-Mini, SCALE, Muon,
-   * Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA).
+   * of full rank (AdamW, AdamW 8-bit, APOLLO, APOLLO-Mini, Q-APOLLO, Q-APOLLO-Mini, SCALE, SCALE
+   * 8-bit, Muon, Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA).
    * @default q_galore_adamw8bit
    */
   readonly optimizer?: MethodName | "galore_adamw_8bit";
@@ -273,8 +273,8 @@ export interface PretrainOptions {
   readonly seqLen: number;
   /**
    * Training method: gradients projected to a low rank (Q-GaLore, GaLore, GaLore 8-bit); gradients
-   * of full rank (AdamW, AdamW 8-bit, APOLLO, APOLLO-Mini, Q-APOLLO, Q-APOLLO-Mini, SCALE, Muon,
-   * Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA).
+   * of full rank (AdamW, AdamW 8-bit, APOLLO, APOLLO-Mini, Q-APOLLO, Q-APOLLO-Mini, SCALE, SCALE
+   * 8-bit, Muon, Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA).
    * @default q_galore_adamw8bit
    */
   readonly optimizer: MethodName;
@@ -433,10 +433,10 @@ export interface PretrainOptions {
   /**
    * Peak learning rate.
    * @default 0.01 with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, apollo, q_apollo; 0.001
-   * with adamw, adamw8bit, scale, muon, muon8bit; 0.003 with apollo_mini, q_apollo_mini; with
-   * `from`, 0.001 with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, apollo, q_apollo; 0.0001
-   * with adamw, adamw8bit, scale, muon, muon8bit, lora, qlora; 0.0003 with apollo_mini,
-   * q_apollo_mini
+   * with adamw, adamw8bit, scale, scale8bit, muon, muon8bit; 0.003 with apollo_mini, q_apollo_mini;
+   * with `from`, 0.001 with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, apollo, q_apollo;
+   * 0.0001 with adamw, adamw8bit, scale, scale8bit, muon, muon8bit, lora, qlora; 0.0003 with
+   * apollo_mini, q_apollo_mini
    */
   readonly lr: number;
   /**
@@ -643,8 +643,8 @@ export interface PretrainInput
   extends Given<Omit<PretrainOptions, "optimizer">, "data" | "output"> {
   /**
    * Training method: gradients projected to a low rank (Q-GaLore, GaLore, GaLore 8-bit); gradients
-   * of full rank (AdamW, AdamW 8-bit, APOLLO, APOLLO-Mini, Q-APOLLO, Q-APOLLO-Mini, SCALE, Muon,
-   * Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA).
+   * of full rank (AdamW, AdamW 8-bit, APOLLO, APOLLO-Mini, Q-APOLLO, Q-APOLLO-Mini, SCALE, SCALE
+   * 8-bit, Muon, Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA).
    * @default q_galore_adamw8bit
    */
   readonly optimizer?: MethodName | "galore_adamw_8bit";
@@ -693,8 +693,8 @@ export interface FinetuneOptions {
   readonly seqLen: number;
   /**
    * Training method: gradients projected to a low rank (Q-GaLore, GaLore, GaLore 8-bit); gradients
-   * of full rank (AdamW, AdamW 8-bit, APOLLO, APOLLO-Mini, Q-APOLLO, Q-APOLLO-Mini, SCALE, Muon,
-   * Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA).
+   * of full rank (AdamW, AdamW 8-bit, APOLLO, APOLLO-Mini, Q-APOLLO, Q-APOLLO-Mini, SCALE, SCALE
+   * 8-bit, Muon, Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA).
    * @default q_galore_adamw8bit
    */
   readonly optimizer: MethodName;
@@ -887,8 +887,8 @@ export interface FinetuneOptions {
   /**
    * Peak learning rate.
    * @default 0.0001 with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, apollo, apollo_mini,
-   * q_apollo, q_apollo_mini; 0.00002 with adamw, adamw8bit, scale, muon, muon8bit; 0.0002 with
-   * lora, qlora
+   * q_apollo, q_apollo_mini; 0.00002 with adamw, adamw8bit, scale, scale8bit, muon, muon8bit;
+   * 0.0002 with lora, qlora
    */
   readonly lr: number;
   /**
@@ -1114,8 +1114,8 @@ export interface FinetuneInput
   extends Given<Omit<FinetuneOptions, "optimizer">, "model" | "output"> {
   /**
    * Training method: gradients projected to a low rank (Q-GaLore, GaLore, GaLore 8-bit); gradients
-   * of full rank (AdamW, AdamW 8-bit, APOLLO, APOLLO-Mini, Q-APOLLO, Q-APOLLO-Mini, SCALE, Muon,
-   * Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA).
+   * of full rank (AdamW, AdamW 8-bit, APOLLO, APOLLO-Mini, Q-APOLLO, Q-APOLLO-Mini, SCALE, SCALE
+   * 8-bit, Muon, Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA).
    * @default q_galore_adamw8bit
    */
   readonly optimizer?: MethodName | "galore_adamw_8bit";

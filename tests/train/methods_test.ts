@@ -39,18 +39,19 @@ Deno.test("a method has rates for the runs that it is for, and takes its rank op
   }
 });
 
+const SUMMED = { batchSize: 1, gradientAccumulation: 2, accumulatorQuant: true };
+
 /** The methods, and embedding and head in INT8. */
 const RUNS: Readonly<Record<string, { change: Record<string, unknown>; tied?: true }>> = {
   ...Object.fromEntries(WEIGHT_METHODS.map((optimizer) => [optimizer, { change: { optimizer } }])),
   "Muon with INT8 weights": { change: { optimizer: "muon", weightQuant: true } },
-  "SCALE, gradients summed in INT8": {
-    change: {
-      optimizer: "scale",
-      batchSize: 1,
-      gradientAccumulation: 2,
-      accumulatorQuant: true,
-      maxGradNorm: 1,
-    },
+  "SCALE, gradients summed in INT8, those of head and embedding too": {
+    change: { optimizer: "scale", ...SUMMED, maxGradNorm: 1 },
+    tied: true,
+  },
+  "Fira, gradients summed in INT8": { change: { fira: true, ...SUMMED } },
+  "Fira, fused, with Stable-SPAM, whose moments begin anew before and after the stop": {
+    change: { fira: true, stableSpam: true, momentumReset: 3, maxGradNorm: 0 },
   },
   "INT8 embedding and head": { change: { embeddingQuant: true } },
   "INT8 embedding, tied": { change: { embeddingQuant: true }, tied: true },

@@ -15,7 +15,7 @@
  * The norm of G̃ follows from those of G's channels, so that G is read for R and for its norms, and
  * scaled in place. State: Adam's two moments of R, and one number.
  */
-import { type Tensor, viewAs } from "../../gpu/tensor.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
 import { matmul, type MatmulShape } from "../../kernels/matmul/matmul.ts";
 import { randomNormal } from "../../kernels/misc/random_normal.ts";
 import { sum } from "../../kernels/misc/sum.ts";
@@ -29,7 +29,13 @@ import { scaleChannels } from "../../kernels/optim/scale_channels.ts";
 import { padded } from "../../numbers/layout.ts";
 import { sideOf } from "../subspace_shape.ts";
 import { adam32, adam8, type AdamState } from "./adam.ts";
-import { matrixShape, type RuleSizes, type UpdateRule } from "./rule.ts";
+import {
+  createScratch,
+  matrixShape,
+  type RuleSizes,
+  scratchViews,
+  type UpdateRule,
+} from "./rule.ts";
 
 export type ApolloState = AdamState & {
   readonly norm: Tensor; // (1) float32: of the last G̃
@@ -90,30 +96,22 @@ function apolloRule(
     createWorkspace(allocator, shapes, sizes) {
       const spaces = shapes.map((shape) => spaceOf(shape, sizes));
       const most = (of: (space: Space) => number) => Math.max(...spaces.map(of));
-      const room = (name: string, size: number) =>
-        allocator.tensor({
-          name: `apollo.${name}`,
-          shape: [size],
-          dtype: "float32",
-          purpose: "workspace",
-        });
       const channels = granularity === "channel" ? most(({ count }) => count) : 1;
-      return {
-        omega: room("omega", most(({ rank, dimensions }) => rank * padded(dimensions))),
-        low_rank: room("low_rank", most(({ rank, count }) => rank * padded(count))),
-        squares: room("squares", channels),
-        before: room("before", channels),
-        after: room("after", channels),
-        factors: room("factors", channels),
-      };
+      return createScratch(allocator, "apollo", {
+        omega: most(({ rank, dimensions }) => rank * padded(dimensions)),
+        low_rank: most(({ rank, count }) => rank * padded(count)),
+        squares: channels,
+        before: channels,
+        after: channels,
+        factors: channels,
+      });
     },
     record(pass, { gradient, state, workspace, matmul: matmuls, step, lr, rates, ...key }) {
       const rank = state.m.shape[0];
       const { channels, dimensions, count } = spaceOf(gradient.shape, { rank });
       const { updateProjGap, apolloScale, beta1, beta2 } = rates;
       const whole = granularity === "tensor";
-      const view = (name: keyof ApolloWorkspace, shape: readonly number[]) =>
-        viewAs(workspace![name], `apollo.${name}`, shape);
+      const view = scratchViews("apollo", workspace!);
       const norms = (name: keyof ApolloWorkspace) => view(name, [whole ? 1 : count]);
       const squaresOf = (x: Tensor, along: Channels, out: Tensor) =>
         whole ? sumOfSquares(pass, x, out) : channelSquares(pass, { x, channels: along, out });

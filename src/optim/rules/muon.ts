@@ -13,27 +13,18 @@
  * al. 2025, "Muon is Scalable for LLM Training"; torch calls it `match_rms_adamw`). All products
  * are float32, whereas torch rounds to bfloat16.
  */
-import type { Allocator } from "../../gpu/allocator.ts";
-import { type Tensor, viewAs } from "../../gpu/tensor.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
 import { matmul, type MatmulLayout, type MatmulShape } from "../../kernels/matmul/matmul.ts";
-import { adamBlocks } from "../../kernels/optim/adam_blockwise.ts";
-import { momentum as average } from "../../kernels/optim/momentum.ts";
-import { momentum8bit as average8bit } from "../../kernels/optim/momentum_8bit.ts";
 import { newtonSchulz } from "../../kernels/optim/newton_schulz.ts";
 import { padded } from "../../numbers/layout.ts";
-import { LEAST_8BIT_ELEMENTS } from "./adam.ts";
-import { matrixShape, type UpdateRule } from "./rule.ts";
+import { createMomentumState, type MomentumState, updateMomentum } from "./momentum_state.ts";
+import { createScratch, matrixShape, scratchViews, type UpdateRule } from "./rule.ts";
 
 /** The defaults of torch.optim.Muon. */
 const MOMENTUM = 0.95;
 const COEFFICIENTS = [3.4445, -4.775, 2.0315] as const;
 const ROUNDS = 5; // odd: X alternates between two buffers and ends in the gradient's
 const EPS = 1e-7;
-
-export type MuonState = {
-  readonly momentum: Tensor; // the gradient's shape: float32, or uint8 codes with absmax
-  readonly absmax?: Tensor; // (blocks of 256) float32
-};
 
 export type MuonWorkspace = {
   readonly update: Tensor; // float32, sized for the largest X
@@ -45,36 +36,27 @@ type Shape = readonly [m: number, n: number];
 
 const matrix = (shape: readonly number[]): Shape => matrixShape("muon", shape);
 
-function muonRule(bits: 8 | 32): UpdateRule<MuonState, MuonWorkspace> {
+function muonRule(bits: 8 | 32): UpdateRule<MomentumState, MuonWorkspace> {
   return {
     label: "muon",
-    createState: (allocator, name, shape) => createState(allocator, name, matrix(shape), bits),
+    createState: (allocator, name, shape) =>
+      createMomentumState(allocator, name, matrix(shape), bits),
     matmuls: (shape) => products(matrix(shape)),
     createWorkspace(allocator, shapes) {
-      const room = (name: string, sizes: readonly number[]) =>
-        allocator.tensor({
-          name: `muon.${name}`,
-          shape: [Math.max(...sizes)],
-          dtype: "float32",
-          purpose: "workspace",
-        });
       const sides = shapes.map((shape) => Math.min(...shape));
       const square = sides.map((k) => k * padded(k));
-      return {
-        update: room("update", shapes.map(matrix).map(([m, n]) => m * padded(n))),
-        gram: room("gram", square),
-        square: room("square", square),
-      };
+      return createScratch(allocator, "muon", {
+        update: Math.max(...shapes.map(matrix).map(([m, n]) => m * padded(n))),
+        gram: Math.max(...square),
+        square: Math.max(...square),
+      });
     },
-    record(pass, { gradient, state: { momentum, absmax }, workspace, matmul: matmuls, lr }) {
+    record(pass, { gradient, state, workspace, matmul: matmuls, lr }) {
       const [m, n] = matrix(gradient.shape), k = Math.min(m, n);
-      const view = (scratch: keyof MuonWorkspace, shape: readonly number[]) =>
-        viewAs(workspace![scratch], `muon.${scratch}`, shape);
+      const view = scratchViews("muon", workspace!);
       const gram = view("gram", [k, k]), square = view("square", [k, k]);
       let x = view("update", [m, n]), next = gradient;
-      const io = { gradient, momentum, update: x, decay: MOMENTUM, nesterov: true };
-      if (absmax) average8bit(pass, { ...io, absmax });
-      else average(pass, io);
+      updateMomentum(pass, state, { gradient, update: x, decay: MOMENTUM, nesterov: true });
       const size = -lr * 0.2 * Math.sqrt(Math.max(m, n));
       for (let round = 0; round < ROUNDS; round++) {
         matmul(pass, matmuls, { layout: m > n ? "TN" : "NT", a: x, b: x, c: gram });
@@ -96,10 +78,10 @@ function muonRule(bits: 8 | 32): UpdateRule<MuonState, MuonWorkspace> {
 }
 
 /** Muon with float32 momentum. */
-export const muon32: UpdateRule<MuonState, MuonWorkspace> = muonRule(32);
+export const muon32: UpdateRule<MomentumState, MuonWorkspace> = muonRule(32);
 
 /** Muon with 8-bit momentum in blocks of 256. */
-export const muon8: UpdateRule<MuonState, MuonWorkspace> = muonRule(8);
+export const muon8: UpdateRule<MomentumState, MuonWorkspace> = muonRule(8);
 
 function products([m, n]: Shape): MatmulShape[] {
   const k = Math.min(m, n);
@@ -109,18 +91,4 @@ function products([m, n]: Shape): MatmulShape[] {
     product("NN", k, k, k),
     product("NN", m, n, k),
   ];
-}
-
-function createState(
-  allocator: Allocator,
-  name: string,
-  shape: Shape,
-  bits: 8 | 32,
-): MuonState {
-  const narrow = bits === 8 && shape[0] * shape[1] >= LEAST_8BIT_ELEMENTS;
-  const make = (label: string, of: readonly number[], dtype: "float32" | "uint8") =>
-    allocator.tensor({ name: `${name}.${label}`, shape: of, dtype, purpose: "optimizer_state" });
-  const momentum = make("momentum", shape, narrow ? "uint8" : "float32");
-  if (!narrow) return { momentum };
-  return { momentum, absmax: make("momentum.absmax", [adamBlocks(momentum)], "float32") };
 }

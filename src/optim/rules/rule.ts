@@ -5,7 +5,7 @@
  */
 import type { Allocator } from "../../gpu/allocator.ts";
 import type { KernelPass } from "../../gpu/pass.ts";
-import type { Tensor } from "../../gpu/tensor.ts";
+import { type Tensor, viewAs } from "../../gpu/tensor.ts";
 import type { MatmulShape, MatmulWorkspace } from "../../kernels/matmul/matmul.ts";
 import type { OptimizerRates } from "../rates.ts";
 
@@ -77,6 +77,32 @@ export interface UpdateStep<
   readonly rates: OptimizerRates;
   /** Index of the parameter in its model: with the seed, the key of what a rule draws. */
   readonly tensor: number;
+}
+
+/** Float32 scratch memory, of so many elements each; names begin with the owner's. */
+export function createScratch<Name extends string>(
+  allocator: Allocator,
+  owner: string,
+  sizes: Readonly<Record<Name, number>>,
+): Record<Name, Tensor> {
+  const make = ([name, size]: [string, unknown]) => [
+    name,
+    allocator.tensor({
+      name: `${owner}.${name}`,
+      shape: [size as number],
+      dtype: "float32",
+      purpose: "workspace",
+    }),
+  ];
+  return Object.fromEntries(Object.entries(sizes).map(make));
+}
+
+/** The beginning of scratch memory as a tensor of this shape, by name. */
+export function scratchViews<Name extends string>(
+  owner: string,
+  scratch: Readonly<Record<Name, Tensor>>,
+): (name: Name, shape: readonly number[]) => Tensor {
+  return (name, shape) => viewAs(scratch[name], `${owner}.${name}`, shape);
 }
 
 /** A rule accepts any shape; only a method's assignment guarantees matrices to those that need them. */

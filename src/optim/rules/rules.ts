@@ -4,7 +4,7 @@ import { adamFactored } from "./adam_factored.ts";
 import { apollo32, apollo8, apolloMini32, apolloMini8 } from "./apollo.ts";
 import { muon32, muon8 } from "./muon.ts";
 import type { UpdateRule } from "./rule.ts";
-import { scale, scaleEmbedding, scaleHead } from "./scale.ts";
+import { scale, scaleEmbedding, scaleHead, scaleHead8 } from "./scale.ts";
 
 /** Name of an update rule. */
 export type RuleName =
@@ -20,7 +20,8 @@ export type RuleName =
   | "apollo_mini8bit"
   | "scale"
   | "scale_embedding"
-  | "scale_head";
+  | "scale_head"
+  | "scale_head8bit";
 
 export const RULES: Readonly<Record<RuleName, UpdateRule>> = {
   adam: adam32,
@@ -36,4 +37,5 @@ export const RULES: Readonly<Record<RuleName, UpdateRule>> = {
   scale,
   scale_embedding: scaleEmbedding,
   scale_head: scaleHead,
+  scale_head8bit: scaleHead8,
 };

@@ -9,19 +9,26 @@
  *   head               with m ← β·m + (1 − β)·G in place of G, β = 0.9; an embedding that is the head
  *                      as well counts as head
  *
- * State: none, but the head's momentum, in 8 bits from 4,096 elements.
+ * State: none, but the head's momentum, in float32 or 8 bits.
  */
 import type { KernelPass } from "../../gpu/pass.ts";
-import { elementRange, rowRange, type Tensor, viewAs } from "../../gpu/tensor.ts";
-import { adamBlocks } from "../../kernels/optim/adam_blockwise.ts";
+import type { Tensor } from "../../gpu/tensor.ts";
 import { type Channels, channelsOf, channelSquares } from "../../kernels/optim/channel_squares.ts";
-import { momentum } from "../../kernels/optim/momentum.ts";
-import { momentum8bit } from "../../kernels/optim/momentum_8bit.ts";
 import { normRatios } from "../../kernels/optim/norm_ratios.ts";
 import { scaleChannels } from "../../kernels/optim/scale_channels.ts";
-import { elementsOf } from "../../numbers/layout.ts";
-import { LEAST_8BIT_ELEMENTS } from "./adam.ts";
-import { matrixShape, type RuleState, type UpdateRule } from "./rule.ts";
+import {
+  createMomentumState,
+  momentumOfRows,
+  type MomentumState,
+  updateMomentum,
+} from "./momentum_state.ts";
+import {
+  createScratch,
+  matrixShape,
+  type RuleState,
+  scratchViews,
+  type UpdateRule,
+} from "./rule.ts";
 
 /** The authors' choice; Adam's β1 is for the norms, which Adam updates. */
 const MOMENTUM = 0.9;
@@ -31,11 +38,6 @@ const LEAST = 1e-8;
 export type ScaleWorkspace = {
   readonly squares: Tensor; // float32, for the most channels
   readonly factors: Tensor;
-};
-
-export type ScaleHeadState = {
-  readonly momentum: Tensor; // the gradient's shape: float32, or uint8 codes with absmax
-  readonly absmax?: Tensor; // (blocks of 256) float32
 };
 
 /** What is divided by its root mean square: rows or columns, then times −lr. */
@@ -51,8 +53,8 @@ function normalise(
   const [rows, columns] = matrixShape("scale", gradient.shape);
   const count = channelsOf(gradient.shape, channels);
   const root = Math.sqrt(channels === "rows" ? columns : rows);
-  const squares = viewAs(workspace.squares, "scale.squares", [count]);
-  const factors = viewAs(workspace.factors, "scale.factors", [count]);
+  const view = scratchViews("scale", workspace);
+  const squares = view("squares", [count]), factors = view("factors", [count]);
   channelSquares(pass, { x: gradient, channels, out: squares });
   normRatios(pass, { under: squares, out: factors, scale: root, least: root * LEAST });
   scaleChannels(pass, { matrix: gradient, channels, factors, alpha: -lr });
@@ -72,14 +74,7 @@ function scaleRule<State extends RuleState>(
     matmuls: () => [],
     createWorkspace(allocator, shapes) {
       const most = Math.max(...shapes.map((shape) => channelsOf(shape, channels)));
-      const room = (name: keyof ScaleWorkspace) =>
-        allocator.tensor({
-          name: `${own.label}.${name}`,
-          shape: [most],
-          dtype: "float32",
-          purpose: "workspace",
-        });
-      return { squares: room("squares"), factors: room("factors") };
+      return createScratch(allocator, own.label, { squares: most, factors: most });
     },
     record(pass, { gradient, state, workspace, lr }) {
       average?.(pass, gradient, state);
@@ -102,26 +97,23 @@ export const scaleEmbedding = scaleRule<RuleState>("columns", {
 });
 
 /** Of a head: by rows, with momentum. */
-export const scaleHead = scaleRule<ScaleHeadState>("rows", {
-  label: "scale_head",
-  createState(allocator, name, shape) {
-    const isNarrow = elementsOf({ shape }) >= LEAST_8BIT_ELEMENTS;
-    const make = (label: string, of: readonly number[], dtype: "float32" | "uint8") =>
-      allocator.tensor({ name: `${name}.${label}`, shape: of, dtype, purpose: "optimizer_state" });
-    const average = make("momentum", shape, isNarrow ? "uint8" : "float32");
-    if (!isNarrow) return { momentum: average };
-    return { momentum: average, absmax: make("momentum.absmax", [adamBlocks(average)], "float32") };
-  },
-  rows({ momentum: m, absmax }, start, end) {
-    const blocks = [start, end].map((row) => Math.ceil(row * m.stride / 256));
-    return {
-      momentum: rowRange(m, start, end),
-      absmax: absmax && elementRange(absmax, blocks[0], blocks[1]),
-    };
-  },
-  average(pass, gradient, { momentum: m, absmax }) {
-    const io = { gradient, update: gradient, momentum: m, decay: MOMENTUM, nesterov: false };
-    if (absmax) momentum8bit(pass, { ...io, absmax });
-    else momentum(pass, io);
-  },
-});
+function headRule(bits: 8 | 32): UpdateRule<MomentumState, ScaleWorkspace> {
+  return scaleRule<MomentumState>("rows", {
+    label: "scale_head",
+    createState: (allocator, name, shape) => createMomentumState(allocator, name, shape, bits),
+    rows: momentumOfRows,
+    average: (pass, gradient, state) =>
+      updateMomentum(pass, state, {
+        gradient,
+        update: gradient,
+        decay: MOMENTUM,
+        nesterov: false,
+      }),
+  });
+}
+
+/** With float32 momentum. */
+export const scaleHead = headRule(32);
+
+/** With 8-bit momentum in blocks of 256. */
+export const scaleHead8 = headRule(8);

@@ -145,7 +145,7 @@ gpuTest("8-bit moments give APOLLO's updates within some percent", async (gpu) =
 });
 
 gpuTest("SCALE's head with 8-bit momentum follows the float32 one", async (gpu) => {
-  const shape = [130, 61] as const, narrow = start(gpu, "scale_head", shape);
+  const shape = [130, 61] as const, narrow = start(gpu, "scale_head8bit", shape);
   assertEquals(narrow.state.momentum!.dtype, "uint8");
   const average = new Float64Array(130 * 61);
   for (let step = 1; step <= 12; step++) {
@@ -174,7 +174,8 @@ Deno.test("APOLLO's state is two moments of its space and a norm; SCALE has one 
   assertEquals(bytes("apollo_mini", 1), 2 * 4 * 1000 + 32);
   assertEquals(bytes("scale", 1), 0);
   assertEquals(bytes("scale_embedding", 1), 0);
-  assertEquals(bytes("scale_head", 1), 512 * 1000 + 4 * 2000);
+  assertEquals(bytes("scale_head", 1), 4 * 512 * 1000);
+  assertEquals(bytes("scale_head8bit", 1), 512 * 1000 + 4 * 2000);
 });
 
 gpuTest("APOLLO and SCALE refuse what is no matrix", (gpu) => {
