@@ -14,6 +14,7 @@ export class CompareProgress {
   #number = 0;
   #run: ComparedRun | undefined;
   #step: StepEvent | undefined;
+  readonly #warnings = new Set<string>();
   readonly #times = new Map<string, StepTimes>();
 
   constructor(private readonly output: ProgressOutput) {
@@ -46,7 +47,7 @@ export class CompareProgress {
         return this.#begin(event);
       case "run_event":
         if (event.event.type === "warning") {
-          this.#working.line(`${event.folder}: ${event.event.message}`);
+          this.#warn(event.folder, event.event.message);
         }
         if (event.event.type === "step") this.#count(event.event);
         return;
@@ -58,6 +59,13 @@ export class CompareProgress {
           { atOnce: true },
         );
     }
+  }
+
+  /** What holds for every run is shown with the first. */
+  #warn(folder: string, message: string): void {
+    if (this.#warnings.has(message)) return;
+    this.#warnings.add(message);
+    this.#working.line(`${folder}: ${message}`);
   }
 
   #begin({ run, done, left }: Extract<CompareEvent, { type: "run" }>): void {

@@ -166,12 +166,18 @@ class Comparison {
 
   async #save(complete: boolean): Promise<CompareRecord> {
     const { kind, options, methods, shared, made, store } = this, [first] = methods;
-    const { recipe } = await this.recipes.of(first);
+    const { recipe: { config, shape } } = await this.recipes.of(first);
+    const batch = {
+      sequences: shape.batchSize * shape.optimizer.gradientAccumulation,
+      tokens: shape.seqLen,
+    };
+    const stepTokens = batch.sequences * batch.tokens;
     const records = methods.map((method) => {
       const done = {
         sweep: this.#sweep(method).tried,
         runs: this.#runsOf(method),
         speeds: store.speeds.filter((speed) => speed.method === method.name),
+        stepTokens,
       };
       return methodRecord(method, this.#rate(method), done, this.#runsOf(first));
     });
@@ -184,13 +190,10 @@ class Comparison {
       adapter: made.adapter,
       system: `${Deno.build.os} ${Deno.build.arch}`,
       deno: Deno.version.deno,
-      parameters: parameterCount(recipe.config),
+      parameters: parameterCount(config),
       options: shared,
       steps: Number(options.steps),
-      batch: {
-        sequences: recipe.shape.batchSize * recipe.shape.optimizer.gradientAccumulation,
-        tokens: recipe.shape.seqLen,
-      },
+      batch,
       tokens: records.flatMap(({ runs }) => runs).find(({ status }) => status === "done")?.tokens,
       seeds: options.seeds,
       lr_sweep: {

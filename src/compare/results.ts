@@ -9,13 +9,15 @@ export interface Done {
   readonly sweep: readonly RunRecord[];
   readonly runs: readonly RunRecord[];
   readonly speeds: readonly SpeedRecord[];
+  /** Tokens of a step without padding, of which speeds are. */
+  readonly stepTokens: number;
 }
 
 /** `lr`: that of its runs, if it is known. `first` are the runs of the first method, with which the others are compared. */
 export function methodRecord(
   method: ComparedMethod,
   lr: number | undefined,
-  { sweep, runs, speeds }: Done,
+  { sweep, runs, speeds, stepTokens }: Done,
   first: readonly RunRecord[],
 ): MethodRecord {
   const { name, optimizer, lrGiven } = method;
@@ -49,7 +51,7 @@ export function methodRecord(
     by_purpose: [...runs, ...sweep].find((run) => run.by_purpose)?.by_purpose,
     tokens_per_second: speed,
     refresh_ms: refresh,
-    tokens_per_second_with_refreshes: withRefreshes(ended[0], speed, refresh),
+    tokens_per_second_with_refreshes: withRefreshes(ended[0], stepTokens, speed, refresh),
     subspace_refreshes: spreadOf(ended.map((run) => run.subspace_refreshes)),
     subspace_refreshes_fixed_interval: ended[0]?.subspace_refreshes_fixed_interval,
   };
@@ -58,10 +60,12 @@ export function methodRecord(
 /** Of a whole run: its steps at their speed, and its refreshes as part of one of all subspaces. */
 function withRefreshes(
   run: RunRecord | undefined,
+  stepTokens: number,
   speed: number | undefined,
   refreshMs: number | undefined,
 ): number | undefined {
-  const { tokens, subspaces, subspace_refreshes: refreshes } = run ?? {};
-  if (!tokens || !subspaces || !refreshes || !speed || refreshMs === undefined) return undefined;
+  const { steps = 0, subspaces, subspace_refreshes: refreshes } = run ?? {};
+  const tokens = steps * stepTokens;
+  if (!subspaces || !refreshes || !speed || refreshMs === undefined) return undefined;
   return tokens / (tokens / speed + refreshMs / 1000 * refreshes / subspaces);
 }
