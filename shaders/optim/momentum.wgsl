@@ -2,7 +2,7 @@
 // form, as in torch.optim.Muon, with ahead = 1 − μ; with ahead = 0 the average itself):
 //   m = m + (1 − μ)·(g − m),   update = m + ahead·(g − m)   with the new m
 // m is overwritten; the update may take the gradient's place.
-// @use gradient_apart | gradient_in_place
+// @use update_apart | update_in_place
 override WORKGROUP_SIZE: u32;
 
 struct Params {
@@ -21,5 +21,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let old = momentum[id.x];
   let m = old + params.fresh * (g - old);
   momentum[id.x] = m;
-  dx[id.x] = m + params.ahead * (g - m);
+  update[id.x] = m + params.ahead * (g - m);
 }

@@ -2,7 +2,7 @@
 // LANES threads per block hold its new momentum (lanes_held.wgsl), or compute it twice. The update
 // uses the momentum before rounding.
 //   A block whose maximum is zero is zero whatever its codes: an initial state is all zero bytes.
-// @use gradient_apart | gradient_in_place
+// @use update_apart | update_in_place
 // @use dynamic_8bit, lanes_held, fours
 const BLOCK_OCTETS = 32u;
 
@@ -30,7 +30,7 @@ fn with_largest(largest: f32, values: mat2x4<f32>) -> f32 {
 
 fn write(octet: u32, m: mat2x4<f32>, divisor: f32, ahead: f32) {
   momentum[octet] = vec2<u32>(encode_signed(m[0] / divisor), encode_signed(m[1] / divisor));
-  dx[octet] = m + ahead * (incoming(octet) - m);
+  update[octet] = m + ahead * (incoming(octet) - m);
 }
 
 @compute @workgroup_size(WORKGROUP_SIZE)

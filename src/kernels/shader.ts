@@ -56,6 +56,8 @@ import parts_of_two_float32 from "../../shaders/lib/parts_of_two_float32.wgsl" w
 };
 import rng from "../../shaders/lib/rng.wgsl" with { type: "text" };
 import rng_normal from "../../shaders/lib/rng_normal.wgsl" with { type: "text" };
+import update_apart from "../../shaders/lib/update_apart.wgsl" with { type: "text" };
+import update_in_place from "../../shaders/lib/update_in_place.wgsl" with { type: "text" };
 import weight_bfloat16 from "../../shaders/lib/weight_bfloat16.wgsl" with { type: "text" };
 import weight_float32 from "../../shaders/lib/weight_float32.wgsl" with { type: "text" };
 import weight_int8 from "../../shaders/lib/weight_int8.wgsl" with { type: "text" };
@@ -116,6 +118,8 @@ const LIBRARIES = {
   parts_of_two_float32,
   rng,
   rng_normal,
+  update_apart,
+  update_in_place,
   weight_bfloat16,
   weight_float32,
   weight_int8,

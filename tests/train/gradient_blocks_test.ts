@@ -30,10 +30,12 @@ interface Case {
   readonly batch?: number;
   /** Of projected matrices; by default all are trained with whole gradients. */
   readonly projected?: TrainingShape["weights"];
+  /** Over two micro-batches, in INT8. */
+  readonly summed?: true;
 }
 
 function shapeOf(
-  { embeddings, rule, projected, batch = BATCH }: Case,
+  { embeddings, rule, projected, summed, batch = BATCH }: Case,
   blocks?: GradientBlocks,
 ): TrainingShape {
   return {
@@ -48,7 +50,8 @@ function shapeOf(
     optimizer: {
       rules: { matrices: "adam", embeddings: rule, others: "adam" },
       projection: projected && { rank: 8, quantised: true, groupSize: 256 },
-      gradientAccumulation: 1,
+      gradientAccumulation: summed ? 2 : 1,
+      accumulatorQuant: summed,
       blocks,
     },
   };
@@ -82,7 +85,8 @@ async function train(gpu: Gpu, of: Case, blocks?: GradientBlocks) {
   for (let step = 1; step <= 2; step++) {
     const options = { step, lr: 0.01, rates: { ...RATES, stochasticRound: true }, lossIndex: 0 };
     const batch = batchOf(step, of.batch ?? BATCH);
-    await new RecordedStep(gpu, training, [batch], options).give();
+    const batches = of.summed ? [batch, batchOf(step + 2, of.batch ?? BATCH)] : [batch];
+    await new RecordedStep(gpu, training, batches, options).give();
   }
   const tensors = new Map<string, Uint8Array>();
   const values = new Map<string, Float32Array>();
@@ -108,6 +112,12 @@ async function train(gpu: Gpu, of: Case, blocks?: GradientBlocks) {
 
 const CASES: Record<string, Case> = {
   "float32, tied": { embeddings: "float32", rule: "adam", tied: true },
+  "float32, tied, summed in INT8": {
+    embeddings: "float32",
+    rule: "adam",
+    tied: true,
+    summed: true,
+  },
   "INT8, groups that straddle rows": { embeddings: "int8", rule: "adam", tied: false },
   "bfloat16 by stochastic rounding, 8-bit moments": {
     embeddings: "bfloat16",

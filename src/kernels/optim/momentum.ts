@@ -9,7 +9,7 @@ const WORKGROUP_SIZE = 256;
 /** With the update in a buffer of its own, and in the gradient's. */
 const [apart, inPlace] = ["apart", "in_place"].map((where) =>
   shader(`momentum.${where}`, code, {
-    variants: ["float32", `gradient_${where}`],
+    variants: ["float32", `update_${where}`],
     constants: { WORKGROUP_SIZE },
   })
 );
@@ -42,8 +42,8 @@ export function momentum(pass: KernelPass, io: Momentum): void {
     pass.dispatch({
       kernel: isInPlace ? inPlace : apart,
       operands: {
-        dy: isInPlace ? undefined : flatView(gradient, range),
-        dx: flatView(update, range),
+        gradient: isInPlace ? undefined : flatView(gradient, range),
+        update: flatView(update, range),
         momentum: flatView(momentum, range),
       },
       params: { octets, ...momentumParameters(io) },

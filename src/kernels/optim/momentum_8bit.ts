@@ -13,7 +13,7 @@ const BLOCK = { octets: ADAM_BLOCK / 8, loads: 2 };
 const [apart, inPlace] = ["apart", "in_place"].map((where) =>
   kernelByLanes(`momentum_8bit.${where}`, code, {
     heldOfBlock: heldOf(BLOCK),
-    variants: ["float32", `gradient_${where}`],
+    variants: ["float32", `update_${where}`],
   })
 );
 
@@ -44,8 +44,8 @@ export function momentum8bit(pass: KernelPass, io: Momentum8bit): void {
       kernel,
       constants,
       operands: {
-        dy: isInPlace ? undefined : flatView(gradient, range),
-        dx: flatView(update, range),
+        gradient: isInPlace ? undefined : flatView(gradient, range),
+        update: flatView(update, range),
         momentum: flatView(momentum, range),
         absmax,
       },
