@@ -20,22 +20,18 @@ import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
 import type { Allocator } from "../gpu/allocator.ts";
 import { applyUpdate } from "../kernels/optim/apply_update.ts";
 import { stableSpam } from "../kernels/optim/stable_spam.ts";
-import { clipNorm, type SumOfSquares } from "../kernels/optim/clip_norm.ts";
+import type { SumOfSquares } from "../kernels/optim/clip_norm.ts";
 import { matmul, type MatmulWorkspace } from "../kernels/matmul/matmul.ts";
-import { sum } from "../kernels/misc/sum.ts";
-import { groupDequantize } from "../kernels/quantise/group_dequantize.ts";
-import { groupQuantize } from "../kernels/quantise/group_quantize.ts";
-import { groupUpdate } from "../kernels/quantise/group_update.ts";
-import { saltedSeed } from "../kernels/salts.ts";
 import { lengthOf, type Range } from "../kernels/ranges.ts";
 import type { GradientFactors, GradientSink, GradientTarget } from "../model/gradients.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
 import { parameterRate } from "./adapter_rates.ts";
 import type { Gradient } from "./factors.ts";
+import { GradientClipping } from "./clipping.ts";
 import { firaUpdate } from "./fira.ts";
+import { addToInt8, readInt8 } from "./int8_sum.ts";
 import type { LazyRefresh } from "./lazy_refresh.ts";
 import {
-  type Clipping,
   clippingOf,
   createOptimizerScratch,
   gathersLowRank,
@@ -68,11 +64,9 @@ export class Optimizer implements GradientSink {
   #now: OptimizerStep | undefined;
   #microBatch = 0;
   /** How gradients are clipped, if they are. */
-  readonly clipping: Clipping | undefined;
+  readonly clipping: GradientClipping | undefined;
   /** Whether gradients are kept until {@link applyAll}. */
   readonly keeps: boolean;
-  /** Where the first square of each is in `scratch.squares`. */
-  readonly #squares = new Map<ParameterState, number>();
   readonly #refreshes: StepRefreshes;
   readonly #states: ReadonlyMap<Parameter, ParameterState>;
 
@@ -85,13 +79,9 @@ export class Optimizer implements GradientSink {
     this.#states = new Map(states.map((state) => [state.parameter, state]));
     this.#refreshes = new StepRefreshes(states);
     const adapters = states.every(({ parameter }) => isAdapter(parameter));
-    this.clipping = clippingOf(shape, adapters);
+    const clipping = clippingOf(shape, adapters);
+    this.clipping = clipping && new GradientClipping(clipping, states, scratch.squares!);
     this.keeps = keepsGradients(shape, adapters);
-    let next = 0;
-    for (const state of states) {
-      this.#squares.set(state, next);
-      next += gradientBlocks(state).length;
-    }
   }
 
   /** `states` are those of {@link createParameterStates} with the same shape. */
@@ -213,13 +203,16 @@ export class Optimizer implements GradientSink {
 
   /** Adds a micro-batch's gradient, or these rows of it, to the step's in INT8. */
   #addInt8(pass: KernelPass, state: ParameterState, gradient: Tensor, rows?: Range): void {
-    const { parameter: { index: tensor }, blockRows } = state, first = this.#microBatch === 0;
-    const target = inInt8(state, blockRows ? rows : undefined);
-    const { step, rates: { seed } } = this.#step;
-    const microBatch = (step - 1) * this.shape.gradientAccumulation + this.#microBatch;
-    const rounding = { seed: saltedSeed(seed, "sums"), step: microBatch, tensor };
-    if (first) groupQuantize(pass, { source: gradient, target, rounding });
-    else groupUpdate(pass, { weight: target, update: gradient, decay: 1, rounding });
+    const { parameter: { index: tensor }, accumulatedInt8: sum, blockRows } = state;
+    const { step: now, rates: { seed } } = this.#step;
+    const step = (now - 1) * this.shape.gradientAccumulation + this.#microBatch;
+    addToInt8(pass, {
+      sum: sum!,
+      gradient,
+      rows: blockRows ? rows : undefined,
+      isFirst: this.#microBatch === 0,
+      key: { seed, step, tensor },
+    });
   }
 
   /**
@@ -261,7 +254,7 @@ export class Optimizer implements GradientSink {
 
   /** After the last micro-batch, where each gradient is clipped by itself: the norm of all. */
   finish(pass: KernelPass): void {
-    if (this.clipping === "matrix") this.#sumSquares(pass);
+    if (this.clipping?.kind === "matrix") this.clipping.sumUp(pass, this.#step.norm!);
   }
 
   /** Updates a parameter's weight, or these rows of it, from its accumulated gradient. */
@@ -270,7 +263,8 @@ export class Optimizer implements GradientSink {
     const block = blockRows ? rows : undefined, reduced = this.#summed(pass, state, block);
     const lr = parameterRate(parameter, this.#step), alpha = this.#step.rates.galoreScale;
     pass.overwrites();
-    this.#clip(pass, state, reduced, block);
+    const { norm, rates: { maxGradNorm: most } } = this.#step;
+    this.clipping?.clip(pass, state, { x: reduced, block, norm: norm!, most });
     if (state.fira) return this.#applyWhole(pass, state, reduced, { lr, alpha });
     this.#applyRule(pass, state, { gradient: reduced, lr, block });
     if (!projector) return this.#update(pass, parameter, reduced, block);
@@ -339,26 +333,6 @@ export class Optimizer implements GradientSink {
     return kind === "projection" ? sinceReset(step, rates.momentumReset) : step;
   }
 
-  /** Scales the gradient down if its norm, or that of all, exceeds the limit. */
-  #clip(pass: KernelPass, state: ParameterState, x: Tensor, block?: Range): void {
-    const { clipping } = this, { norm, rates: { maxGradNorm: most } } = this.#step;
-    if (!clipping) return;
-    const squares = clipping === "step" ? norm! : this.#square(pass, state, x, block);
-    if (most > 0) clipNorm(pass, { x, squares, most });
-  }
-
-  /** The sum of squares of a gradient, or of a block of it. */
-  #square(pass: KernelPass, state: ParameterState, x: Tensor, block?: Range): SumOfSquares {
-    const index = this.#squares.get(state)! + (block ? block.start / state.blockRows! : 0);
-    const squares = { out: this.scratch.squares!, index };
-    sum(pass, { x, ...squares, squared: true });
-    return squares;
-  }
-
-  #sumSquares(pass: KernelPass): void {
-    sum(pass, { x: this.scratch.squares!, ...this.#step.norm! });
-  }
-
   /** Where they are kept: each parameter's accumulated gradient, for processes to sum. */
   get accumulated(): { readonly parameter: Parameter; readonly gradient: Tensor }[] {
     return this.states.map((state) => ({
@@ -369,11 +343,11 @@ export class Optimizer implements GradientSink {
 
   /** Where they are kept: applies every gradient, once they are exchanged. */
   applyAll(pass: KernelPass): void {
-    if (this.clipping === "step") {
+    if (this.clipping?.kind === "step") {
       for (const [state, block] of this.#blocks()) {
-        this.#square(pass, state, this.#summed(pass, state, block), block);
+        this.clipping.measure(pass, state, this.#summed(pass, state, block), block);
       }
-      this.#sumSquares(pass);
+      this.clipping.sumUp(pass, this.#step.norm!);
     }
     for (const [{ parameter }, block] of this.#blocks()) this.apply(pass, parameter, block);
   }
@@ -387,8 +361,8 @@ export class Optimizer implements GradientSink {
 
   /** The step's gradient, or these rows of it, as the rule takes it. */
   #summed(pass: KernelPass, state: ParameterState, rows?: Range): Tensor {
-    const target = this.#gathered(state, rows);
-    if (state.accumulatedInt8) groupDequantize(pass, { source: inInt8(state, rows), target });
+    const target = this.#gathered(state, rows), { accumulatedInt8: sum } = state;
+    if (sum) readInt8(pass, { sum, rows, target });
     return target;
   }
 
@@ -451,9 +425,4 @@ export class Optimizer implements GradientSink {
   get refreshCount(): number {
     return this.#refreshes.total;
   }
-}
-
-/** The gradient that is summed in INT8, or rows of it. */
-function inInt8({ accumulatedInt8: whole }: ParameterState, rows?: Range): Tensor {
-  return rows ? rowRange(whole!, rows.start, rows.end) : whole!;
 }
