@@ -4,7 +4,7 @@ import type { Tensor } from "../gpu/tensor.ts";
 import { clipNorm, type SumOfSquares } from "../kernels/optim/clip_norm.ts";
 import { sum } from "../kernels/misc/sum.ts";
 import type { Range } from "../kernels/ranges.ts";
-import { type Clipping, gradientBlocks, type ParameterState } from "./optimizer_state.ts";
+import { type Clipping, gradientBlockCount, type ParameterState } from "./optimizer_state.ts";
 
 export class GradientClipping {
   /** Where the first square of each is. */
@@ -19,7 +19,7 @@ export class GradientClipping {
     let next = 0;
     for (const state of states) {
       this.#places.set(state, next);
-      next += gradientBlocks(state).length;
+      next += gradientBlockCount(state);
     }
   }
 

@@ -251,6 +251,11 @@ export function gradientBlocks({ parameter: { shape }, blockRows }: ParameterSta
   return ranges(rows, blockRows ?? rows);
 }
 
+/** How many they are; a plan may be asked for more rows than a list can hold. */
+export function gradientBlockCount({ parameter: { shape }, blockRows }: ParameterState): number {
+  return blockRows ? Math.ceil(rowsOf(shape) / blockRows) : 1;
+}
+
 function blockRowsOf(
   { parameter, rule, accumulated, accumulatedInt8 }: ParameterState,
   { blocks = BLOCKS }: OptimizerShape,
@@ -404,7 +409,7 @@ export function createOptimizerScratch(
     squares: shape.clips
       ? allocator.tensor({
         name: "gradient_squares",
-        shape: [states.reduce((sum, state) => sum + gradientBlocks(state).length, 0)],
+        shape: [states.reduce((sum, state) => sum + gradientBlockCount(state), 0)],
         dtype: "float32",
         purpose: "workspace",
       })

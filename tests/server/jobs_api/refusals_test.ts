@@ -59,7 +59,7 @@ Deno.test("fine-tuning: refused hyperparameters are named as the request names t
         method({ optimizer: "adamw", rank: 4, lora_rank: 8 }),
         `${DEEP}.rank`,
         `${DEEP}.rank: needs the optimizer q_galore_adamw8bit or galore_adamw or ` +
-        `galore_adamw8bit, got adamw; ${DEEP}.lora_rank: needs the optimizer lora or qlora, got ` +
+        `galore_adamw8bit or apollo or apollo_mini or q_apollo or q_apollo_mini, got adamw; ${DEEP}.lora_rank: needs the optimizer lora or qlora, got ` +
         "adamw",
       ],
       [
