@@ -27,11 +27,11 @@ fn main(
 ) {
   // Once: a processor would load a parameter again in every iteration, since it may alias a store.
   let octets = params.octets;
-  let group_octets = WORKGROUP_SIZE / LANES;
-  let lane = local / group_octets;
-  let octet = group.x * group_octets + local % group_octets;
+  let place = column_place(group.x, local);
+  let lane = place.lane;
+  let octet = place.octet;
   // A thread past the last octet has no rows, but must still reach the barriers.
-  let rows = select(0u, params.rows, octet < params.octets);
+  let rows = select(0u, params.rows, octet < octets);
 
   var sum = mat2x4<f32>();
   for (var block = lane; block < rows; block += HELD * LANES) {
@@ -55,7 +55,7 @@ fn main(
   }
 
   sum = columns_sum(sum, local);
-  if (lane > 0u || octet >= params.octets) { return; }
+  if (lane > 0u || octet >= octets) { return; }
   let divisor = norm[octet];
   var dots = mat2x4<f32>(quotient(sum[0], divisor[0]), quotient(sum[1], divisor[1]));
   if (params.accumulate == 1u) { dots += out[octet]; }

@@ -27,12 +27,12 @@ fn main(
 ) {
   // Once: a processor would load a parameter again in every iteration, since it may alias a store.
   let octets = params.octets;
-  let group_octets = WORKGROUP_SIZE / LANES;
-  let lane = local / group_octets;
-  let octet = group.x * group_octets + local % group_octets;
+  let place = column_place(group.x, local);
+  let lane = place.lane;
+  let octet = place.octet;
   let first = group.y * params.group_rows;
   // A thread past the last octet has no rows, but must still reach the barriers.
-  let last = select(0u, min(first + params.group_rows, params.rows), octet < params.octets);
+  let last = select(0u, min(first + params.group_rows, params.rows), octet < octets);
 
   var sum = mat2x4<f32>();
   for (var block = first + lane; block < last; block += HELD * LANES) {
@@ -59,7 +59,7 @@ fn main(
   }
 
   sum = columns_sum(sum, local);
-  if (lane > 0u || octet >= params.octets) { return; }
+  if (lane > 0u || octet >= octets) { return; }
   let at = group.y * params.octets + octet;
   if (params.add_partial == 1u) { sum += partial_sums[at]; }
   partial_sums[at] = sum;

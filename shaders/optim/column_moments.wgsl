@@ -24,9 +24,9 @@ fn main(
 ) {
   // Once: a processor would load a parameter again in every iteration, since it may alias a store.
   let octets = params.octets;
-  let group_octets = WORKGROUP_SIZE / LANES;
-  let lane = local / group_octets;
-  let octet = group.x * group_octets + local % group_octets;
+  let place = column_place(group.x, local);
+  let lane = place.lane;
+  let octet = place.octet;
   let first = group.y * BLOCK_ROWS;
   let end = min(first + BLOCK_ROWS, params.rows);
   // A thread past the last octet has no rows, but must still reach the barriers.

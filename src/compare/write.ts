@@ -75,7 +75,7 @@ function comparisonText(
     "## What was held equal",
     "",
     "For each seed all methods start from the same weights, in the format that each trains them in, " +
-    "and see the same batches in the same order. These options were given for all; one that a " +
+    "and see the same batches in the same order. These options were the same for all; one that a " +
     "method does not have is left out there:",
     "",
     ...Object.entries(options).map(([name, value]) =>
