@@ -120,7 +120,7 @@ export type {
   OptimizerShape,
   ProjectionShape,
   RulesByKind,
-} from "./src/optim/optimizer_state.ts";
+} from "./src/optim/optimizer_shape.ts";
 export type { RuleName } from "./src/optim/rules/rules.ts";
 export type { EmbeddingOptimizer } from "./src/train/method_fields.ts";
 export { fullAdamWShape, type MemoryPlan, planMemory } from "./src/train/plan.ts";

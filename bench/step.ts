@@ -12,7 +12,8 @@ import { forward } from "../src/model/forward.ts";
 import { blocksOf, type GradientSink } from "../src/model/gradients.ts";
 import { finalNorm, headLossAndGradients } from "../src/model/head.ts";
 import type { OptimizerStep } from "../src/optim/optimizer.ts";
-import { type ParameterState, updateBlocks } from "../src/optim/optimizer_state.ts";
+import { updateBlocks } from "../src/optim/gradient_blocks.ts";
+import type { ParameterState } from "../src/optim/parameter_state.ts";
 import { projectBack, type Projector } from "../src/optim/projector.ts";
 import { refreshSubspace } from "../src/optim/subspace.ts";
 import { buildTraining, type Training } from "../src/train/build.ts";
@@ -77,7 +78,7 @@ export async function benchStep(
 
   await take({ step: 1 }); // compiles and refreshes
   const similarities = await gpu.read(training.optimizer.scratch.similarities);
-  training.optimizer.recordSimilarities(new Float32Array(similarities.buffer));
+  training.optimizer.refreshes.record(new Float32Array(similarities.buffer));
   const { arithmetic, release } = createPeaks(gpu);
   const parts = phasesOf(training);
   const [step_ms, peak_ms, ...phaseMs] = await watch.milliseconds(

@@ -4,7 +4,9 @@ import type { Tensor } from "../gpu/tensor.ts";
 import { clipNorm, type SumOfSquares } from "../kernels/optim/clip_norm.ts";
 import { sum } from "../kernels/misc/sum.ts";
 import type { Range } from "../kernels/ranges.ts";
-import { type Clipping, gradientBlockCount, type ParameterState } from "./optimizer_state.ts";
+import { gradientBlockCount } from "./gradient_blocks.ts";
+import type { Clipping } from "./optimizer_shape.ts";
+import type { ParameterState } from "./parameter_state.ts";
 
 export class GradientClipping {
   /** Where the first square of each is. */

@@ -16,36 +16,28 @@
  * accumulation.
  */
 import type { KernelPass } from "../gpu/pass.ts";
-import { rowRange, type Tensor, viewAs } from "../gpu/tensor.ts";
+import { rowRange, type Tensor } from "../gpu/tensor.ts";
 import type { Allocator } from "../gpu/allocator.ts";
 import { applyUpdate } from "../kernels/optim/apply_update.ts";
 import { stableSpam } from "../kernels/optim/stable_spam.ts";
 import type { SumOfSquares } from "../kernels/optim/clip_norm.ts";
 import { matmul, type MatmulWorkspace } from "../kernels/matmul/matmul.ts";
-import { lengthOf, type Range } from "../kernels/ranges.ts";
+import type { Range } from "../kernels/ranges.ts";
 import type { GradientFactors, GradientSink, GradientTarget } from "../model/gradients.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
 import { parameterRate } from "./adapter_rates.ts";
 import type { Gradient } from "./factors.ts";
 import { GradientClipping } from "./clipping.ts";
 import { firaUpdate } from "./fira.ts";
-import { addToInt8, readInt8 } from "./int8_sum.ts";
-import type { LazyRefresh } from "./lazy_refresh.ts";
-import {
-  clippingOf,
-  createOptimizerScratch,
-  gathersLowRank,
-  gradientBlocks,
-  isAdapter,
-  keepsGradients,
-  type OptimizerScratch,
-  type OptimizerShape,
-  type ParameterState,
-  updateBlocks,
-} from "./optimizer_state.ts";
-import { project, projectBack, type Projector } from "./projector.ts";
+import { updateBlocks } from "./gradient_blocks.ts";
+import { addToInt8 } from "./int8_sum.ts";
+import { createOptimizerScratch, type OptimizerScratch } from "./optimizer_scratch.ts";
+import { clippingOf, isAdapter, keepsGradients, type OptimizerShape } from "./optimizer_shape.ts";
+import { gathersLowRank, type ParameterState } from "./parameter_state.ts";
+import { project, projectBack } from "./projector.ts";
 import type { OptimizerRates } from "./rates.ts";
-import { type StepRefresh, StepRefreshes } from "./step_refreshes.ts";
+import { StepGradients } from "./step_gradients.ts";
+import { StepRefreshes } from "./step_refreshes.ts";
 import { resetMoments, sinceReset } from "./stable_spam.ts";
 import { refreshSubspace } from "./subspace.ts";
 
@@ -67,8 +59,10 @@ export class Optimizer implements GradientSink {
   readonly clipping: GradientClipping | undefined;
   /** Whether gradients are kept until {@link applyAll}. */
   readonly keeps: boolean;
-  readonly #refreshes: StepRefreshes;
+  /** Which subspaces a step refreshes. */
+  readonly refreshes: StepRefreshes;
   readonly #states: ReadonlyMap<Parameter, ParameterState>;
+  readonly #gradients: StepGradients;
 
   private constructor(
     readonly shape: OptimizerShape,
@@ -77,7 +71,8 @@ export class Optimizer implements GradientSink {
     readonly matmul: MatmulWorkspace,
   ) {
     this.#states = new Map(states.map((state) => [state.parameter, state]));
-    this.#refreshes = new StepRefreshes(states);
+    this.#gradients = new StepGradients(states, scratch);
+    this.refreshes = new StepRefreshes(states);
     const adapters = states.every(({ parameter }) => isAdapter(parameter));
     const clipping = clippingOf(shape, adapters);
     this.clipping = clipping && new GradientClipping(clipping, states, scratch.squares!);
@@ -112,47 +107,11 @@ export class Optimizer implements GradientSink {
   /** Begins a step. */
   beginStep(now: OptimizerStep): void {
     this.#now = now;
-    this.#refreshes.begin(now.step, now.rates);
-  }
-
-  /** The step was not done after all. */
-  cancelStep(): void {
-    this.#refreshes.cancel();
-  }
-
-  /** Of the projected matrices, in order. */
-  get projectors(): readonly Projector[] {
-    return this.#refreshes.projectors;
-  }
-
-  /**
-   * Whether what a step, from 1, refreshes is known by now: not where it depends on a similarity
-   * that is not recorded yet.
-   */
-  knowsRefreshesAt(step: number): boolean {
-    return this.#refreshes.knownAt(step, this.#step.rates);
-  }
-
-  /** How many subspaces a step, from 1, refreshes. */
-  refreshesAt(step: number): number {
-    return this.#refreshes.at(step);
+    this.refreshes.begin(now.step, now.rates);
   }
 
   beginMicroBatch(index: number): void {
     this.#microBatch = index;
-  }
-
-  /** What this step refreshes, if anything: similarities must be read after it. */
-  get refresh(): StepRefresh | undefined {
-    return this.#refreshes.now;
-  }
-
-  /**
-   * After a step with refreshes, the last one unless given: its similarities, one per projector, in
-   * order.
-   */
-  recordSimilarities(similarities: ArrayLike<number>, refresh = this.refresh): void {
-    this.#refreshes.record(similarities, refresh, this.#step.rates);
   }
 
   blockRows(parameter: Parameter): number | undefined {
@@ -164,7 +123,7 @@ export class Optimizer implements GradientSink {
     if (accumulated && !gathersLowRank(state)) {
       return { gradient: accumulated, accumulate: this.#microBatch > 0 };
     }
-    return { gradient: this.#place(parameter, rows), accumulate: false };
+    return { gradient: this.#gradients.place(parameter, rows), accumulate: false };
   }
 
   takeFactors(pass: KernelPass, parameter: Parameter, factors: GradientFactors): boolean {
@@ -185,7 +144,7 @@ export class Optimizer implements GradientSink {
     this.#take(pass, state, (use) => {
       if (route[use] === "factors") return factored;
       if (!formed) {
-        formed = this.#place(parameter);
+        formed = this.#gradients.place(parameter);
         matmul(pass, this.matmul, { layout: "TN", a: factors.dy, b: factors.x, c: formed });
       }
       return formed;
@@ -226,10 +185,10 @@ export class Optimizer implements GradientSink {
   ): void {
     const projector = state.projector!, first = this.#microBatch === 0;
     // A step's micro-batches must share one subspace: the first of them chooses it.
-    if (first && this.#refreshes.isDue(projector)) {
+    if (first && this.refreshes.isDue(projector)) {
       this.#refresh(pass, state, gradientFor("refresh"));
     }
-    const gradient = gradientFor("project"), lowRank = this.#gathered(state);
+    const gradient = gradientFor("project"), lowRank = this.#gradients.gathered(state);
     project(pass, this.matmul, projector, { gradient, lowRank, accumulate: !first });
   }
 
@@ -241,9 +200,12 @@ export class Optimizer implements GradientSink {
       seed,
       step,
       tensor: parameter.index,
-      similarity: { out: this.scratch.similarities, index: this.projectors.indexOf(projector!) },
+      similarity: {
+        out: this.scratch.similarities,
+        index: this.refreshes.projectors.indexOf(projector!),
+      },
     });
-    const { index, count } = this.#refreshes.count(projector!);
+    const { index, count } = this.refreshes.count(projector!);
     pass.passed("refresh", index, count);
   }
 
@@ -260,7 +222,8 @@ export class Optimizer implements GradientSink {
   /** Updates a parameter's weight, or these rows of it, from its accumulated gradient. */
   apply(pass: KernelPass, parameter: Parameter, rows?: Range): void {
     const state = this.#states.get(parameter)!, { projector, blockRows } = state;
-    const block = blockRows ? rows : undefined, reduced = this.#summed(pass, state, block);
+    const block = blockRows ? rows : undefined,
+      reduced = this.#gradients.summed(pass, state, block);
     const lr = parameterRate(parameter, this.#step), alpha = this.#step.rates.galoreScale;
     pass.overwrites();
     const { norm, rates: { maxGradNorm: most } } = this.#step;
@@ -270,7 +233,8 @@ export class Optimizer implements GradientSink {
     if (!projector) return this.#update(pass, parameter, reduced, block);
     for (const part of updateBlocks(state)) {
       // The gradient and its factors' products are no longer needed: their buffer takes the update.
-      const update = this.#place(parameter, part), io = { lowRank: reduced, update, alpha };
+      const update = this.#gradients.place(parameter, part),
+        io = { lowRank: reduced, update, alpha };
       projectBack(pass, this.matmul, projector, { ...io, rows: part });
       this.#update(pass, parameter, update, part);
     }
@@ -283,8 +247,8 @@ export class Optimizer implements GradientSink {
     gradient: Tensor,
     { lr, alpha }: { readonly lr: number; readonly alpha: number },
   ): void {
-    const projector = state.projector!, lowRank = this.#lowRank(state);
-    if (this.#refreshes.isDue(projector)) this.#refresh(pass, state, gradient);
+    const projector = state.projector!, lowRank = this.#gradients.lowRank(state);
+    if (this.refreshes.isDue(projector)) this.#refresh(pass, state, gradient);
     project(pass, this.matmul, projector, { gradient, lowRank });
     firaUpdate(pass, this.matmul, {
       projector,
@@ -337,51 +301,21 @@ export class Optimizer implements GradientSink {
   get accumulated(): { readonly parameter: Parameter; readonly gradient: Tensor }[] {
     return this.states.map((state) => ({
       parameter: state.parameter,
-      gradient: this.#gathered(state),
+      gradient: this.#gradients.gathered(state),
     }));
   }
 
   /** Where they are kept: applies every gradient, once they are exchanged. */
   applyAll(pass: KernelPass): void {
     if (this.clipping?.kind === "step") {
-      for (const [state, block] of this.#blocks()) {
-        this.clipping.measure(pass, state, this.#summed(pass, state, block), block);
+      for (const [state, block] of this.#gradients.blocks()) {
+        this.clipping.measure(pass, state, this.#gradients.summed(pass, state, block), block);
       }
       this.clipping.sumUp(pass, this.#step.norm!);
     }
-    for (const [{ parameter }, block] of this.#blocks()) this.apply(pass, parameter, block);
-  }
-
-  /** Every gradient, whole or in the blocks that it is taken in. */
-  *#blocks(): Generator<[state: ParameterState, block: Range | undefined]> {
-    for (const state of this.states) {
-      for (const block of gradientBlocks(state)) yield [state, state.blockRows ? block : undefined];
+    for (const [{ parameter }, block] of this.#gradients.blocks()) {
+      this.apply(pass, parameter, block);
     }
-  }
-
-  /** The step's gradient, or these rows of it, as the rule takes it. */
-  #summed(pass: KernelPass, state: ParameterState, rows?: Range): Tensor {
-    const target = this.#gathered(state, rows), { accumulatedInt8: sum } = state;
-    if (sum) readInt8(pass, { sum, rows, target });
-    return target;
-  }
-
-  /** Where the gradient is kept from accumulate to apply: (m, R), (R, n) or the parameter's shape. */
-  #gathered(state: ParameterState, rows?: Range): Tensor {
-    if (state.accumulated) return state.accumulated;
-    return gathersLowRank(state) ? this.#lowRank(state) : this.#place(state.parameter, rows);
-  }
-
-  #lowRank({ parameter: { name }, projector }: ParameterState): Tensor {
-    return viewAs(this.scratch.lowRank!, `${name}.low_rank`, projector!.lowRankShape);
-  }
-
-  /** Where the backward pass writes a gradient that it does not keep; a vector is one row. */
-  #place({ name, kind, shape }: Parameter, rows?: Range): Tensor {
-    const { embeddingGradient, gradient } = this.scratch;
-    const scratch = kind === "embedding" && embeddingGradient || gradient;
-    const matrix = rows && shape.length > 1;
-    return viewAs(scratch, `${name}.grad`, matrix ? [lengthOf(rows), shape[1]] : shape);
   }
 
   #update(
@@ -404,25 +338,5 @@ export class Optimizer implements GradientSink {
   get #step(): OptimizerStep {
     if (!this.#now) throw new Error("Optimizer: beginStep must come before gradients");
     return this.#now;
-  }
-
-  /** The lazy rule's state by parameter name: a checkpoint's JSON. */
-  lazyStates(): Record<string, LazyRefresh> {
-    return Object.fromEntries(
-      this.states.flatMap(({ parameter, projector }) =>
-        projector ? [[parameter.name, projector.lazy]] : []
-      ),
-    );
-  }
-
-  restoreLazyStates(states: Readonly<Record<string, LazyRefresh>>): void {
-    for (const { parameter, projector } of this.states) {
-      if (projector) Object.assign(projector.lazy, states[parameter.name]);
-    }
-  }
-
-  /** Refreshes done so far, over all matrices. */
-  get refreshCount(): number {
-    return this.#refreshes.total;
   }
 }

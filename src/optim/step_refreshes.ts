@@ -1,6 +1,12 @@
 /** Which subspaces a step refreshes, as far as that is known before all similarities have come. */
-import { isDue, mayBeDue, recordSimilarity } from "./lazy_refresh.ts";
-import type { ParameterState } from "./optimizer_state.ts";
+import {
+  isDue,
+  type LazyRefresh,
+  type LazyRule,
+  mayBeDue,
+  recordSimilarity,
+} from "./lazy_refresh.ts";
+import type { ParameterState } from "./parameter_state.ts";
 import type { Projector } from "./projector.ts";
 import type { OptimizerRates } from "./rates.ts";
 
@@ -12,7 +18,9 @@ export interface StepRefresh {
 }
 
 export class StepRefreshes {
+  /** Of the projected matrices, in order. */
   readonly projectors: readonly Projector[];
+  #rule: LazyRule | undefined;
   #due: ReadonlySet<Projector> = new Set();
   /** Of the step in progress: those whose refresh is recorded, and counted. */
   readonly #counted = new Set<Projector>();
@@ -24,10 +32,11 @@ export class StepRefreshes {
   }
 
   /** Begins a step, from 1. */
-  begin(step: number, { updateProjGap }: OptimizerRates): void {
+  begin(step: number, rates: OptimizerRates): void {
+    this.#rule = rates;
     this.#counted.clear();
     for (const { lazy } of this.projectors) {
-      if (lazy.refreshes === 0) lazy.interval = updateProjGap;
+      if (lazy.refreshes === 0) lazy.interval = rates.updateProjGap;
     }
     this.#due = new Set(this.projectors.filter(({ lazy }) => isDue(lazy, step - 1)));
   }
@@ -53,7 +62,7 @@ export class StepRefreshes {
     return { index: this.#counted.size, count: this.#due.size };
   }
 
-  /** Those of the step in progress, if any. */
+  /** Those of the step in progress, if any: their similarities must be read after it. */
   get now(): StepRefresh | undefined {
     if (!this.#due.size) return undefined;
     const parameters = this.states.flatMap(({ parameter, projector }) =>
@@ -67,20 +76,22 @@ export class StepRefreshes {
     return this.projectors.filter(({ lazy }) => isDue(lazy, step - 1)).length;
   }
 
-  /** Whether those of a step are known by now: not where one depends on a similarity to come. */
-  knownAt(step: number, rates: OptimizerRates): boolean {
-    return [...this.#unrecorded].every(({ lazy }) => !mayBeDue(lazy, step - 1, rates));
+  /**
+   * Whether those of a step, from 1, are known by now: not where one depends on a similarity that is
+   * not recorded yet.
+   */
+  knownAt(step: number): boolean {
+    return [...this.#unrecorded].every(({ lazy }) => !mayBeDue(lazy, step - 1, this.#begun));
   }
 
-  /** The similarities of a step's refreshes, one per projector, in order. */
-  record(
-    similarities: ArrayLike<number>,
-    refresh: StepRefresh | undefined,
-    rates: OptimizerRates,
-  ): void {
+  /**
+   * After a step with refreshes, the last one unless given: its similarities, one per projector, in
+   * order.
+   */
+  record(similarities: ArrayLike<number>, refresh = this.now): void {
     for (const [index, projector] of this.projectors.entries()) {
       if (!refresh?.projectors.has(projector)) continue;
-      recordSimilarity(projector.lazy, similarities[index], rates);
+      recordSimilarity(projector.lazy, similarities[index], this.#begun);
       this.#unrecorded.delete(projector);
     }
   }
@@ -88,5 +99,25 @@ export class StepRefreshes {
   /** Refreshes done so far, over all matrices. */
   get total(): number {
     return this.projectors.reduce((total, { lazy }) => total + lazy.refreshes, 0);
+  }
+
+  /** The lazy rule's state by parameter name: a checkpoint's JSON. */
+  get lazy(): Record<string, LazyRefresh> {
+    return Object.fromEntries(
+      this.states.flatMap(({ parameter, projector }) =>
+        projector ? [[parameter.name, projector.lazy]] : []
+      ),
+    );
+  }
+
+  restoreLazy(states: Readonly<Record<string, LazyRefresh>>): void {
+    for (const { parameter, projector } of this.states) {
+      if (projector) Object.assign(projector.lazy, states[parameter.name]);
+    }
+  }
+
+  get #begun(): LazyRule {
+    if (!this.#rule) throw new Error("StepRefreshes: begin must come before this");
+    return this.#rule;
   }
 }

@@ -27,11 +27,8 @@ import {
   type WeightType,
 } from "../model/parameters.ts";
 import { Optimizer } from "../optim/optimizer.ts";
-import {
-  createParameterStates,
-  optimizerMatmuls,
-  type OptimizerShape,
-} from "../optim/optimizer_state.ts";
+import type { OptimizerShape } from "../optim/optimizer_shape.ts";
+import { createParameterStates, optimizerMatmuls } from "../optim/optimizer_state.ts";
 import { crossEntropyObjective, type Objective, type SubmitLoss } from "./objective.ts";
 
 /** Everything that determines the memory of a run, apart from its objective. */

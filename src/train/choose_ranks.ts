@@ -19,7 +19,7 @@ import { ranges } from "../kernels/ranges.ts";
 import type { GradientSink } from "../model/gradients.ts";
 import { uploadRope } from "../model/llama.ts";
 import type { Parameter } from "../model/parameters.ts";
-import type { ProjectionShape } from "../optim/optimizer_state.ts";
+import type { ProjectionShape } from "../optim/optimizer_shape.ts";
 import {
   adviseRank,
   createSpectrumWorkspace,

@@ -1,6 +1,6 @@
 /** Describes how a run clips gradients. */
 import { option, type Phrase, phrase } from "../options/phrase.ts";
-import { clippingOf } from "../optim/optimizer_state.ts";
+import { clippingOf } from "../optim/optimizer_shape.ts";
 import type { TrainingShape } from "./build.ts";
 
 /** What one norm is of, and why; undefined for a run that does not clip. */

@@ -21,7 +21,7 @@ export function kernelsOf(
   rates: OptimizerRates,
 ): Dispatch[] {
   const { optimizer, model, losses: out } = training;
-  const before = structuredClone(optimizer.lazyStates());
+  const before = structuredClone(optimizer.refreshes.lazy);
   const recordStep = () => {
     const options = { step: 1, lr: 0, rates, lossIndex: 0 };
     const { begin, applyAll } = openStep(gpu, training, batches, options);
@@ -40,7 +40,7 @@ export function kernelsOf(
       }
     });
   } finally {
-    optimizer.cancelStep();
-    optimizer.restoreLazyStates(before);
+    optimizer.refreshes.cancel();
+    optimizer.refreshes.restoreLazy(before);
   }
 }

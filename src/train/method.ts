@@ -7,7 +7,7 @@ import type { LlamaConfig } from "../model/config.ts";
 import { LORA_TARGETS, PROJECTIONS } from "../model/description.ts";
 import { type OffloadedType, variantOf, type WeightType } from "../model/parameters.ts";
 import { longestSequence } from "../model/rope_scaling.ts";
-import { effectiveRank, type RulesByKind } from "../optim/optimizer_state.ts";
+import { effectiveRank, type RulesByKind } from "../optim/optimizer_shape.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
 import { readBaseConfig, readModelConfig } from "../formats/pretrained_model.ts";
 import type { TrainingShape } from "./build.ts";

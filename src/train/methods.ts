@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { RulesByKind } from "../optim/optimizer_state.ts";
+import type { RulesByKind } from "../optim/optimizer_shape.ts";
 
 /** A training method. */
 export interface Method {

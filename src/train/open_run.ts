@@ -153,7 +153,7 @@ export async function openRun(
     await recipe.start(gpu, training, onPreparation, checkpoint !== undefined);
     if (checkpoint) {
       await restoreTensors(gpu, training, checkpoint, progressOf("restoring a checkpoint"));
-      training.optimizer.restoreLazyStates(state!.lazy);
+      training.optimizer.refreshes.restoreLazy(state!.lazy);
     }
     await gpu.check();
     return training;

@@ -69,8 +69,8 @@ export function runSummary(gpu: Gpu, run: OpenRun, progress: Progress): Summary 
     embedding_optimizer: trainsEmbeddings(shape)
       ? embeddingOptimizerOf(shape.optimizer.rules.embeddings)
       : undefined,
-    subspace_refreshes: optimizer.refreshCount,
-    subspace_refreshes_fixed_interval: optimizer.projectors.length * fixed,
+    subspace_refreshes: optimizer.refreshes.total,
+    subspace_refreshes_fixed_interval: optimizer.refreshes.projectors.length * fixed,
     adapter: adapterName(gpu.adapter),
     data: data.report,
   };

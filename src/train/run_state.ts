@@ -4,7 +4,7 @@ import { UserError } from "../options/user_error.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import type { LoraShape } from "../model/parameters.ts";
 import type { LazyRefresh } from "../optim/lazy_refresh.ts";
-import type { OptimizerShape } from "../optim/optimizer_state.ts";
+import type { OptimizerShape } from "../optim/optimizer_shape.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
 import { joinPhrases, option, type Phrase, phrase } from "../options/phrase.ts";
 import type { BestState } from "./best_evaluation.ts";

@@ -149,7 +149,7 @@ export class RecordedStep {
 
   /** It is not done after all. */
   cancel(): void {
-    this.training.optimizer.cancelStep();
+    this.training.optimizer.refreshes.cancel();
   }
 }
 

@@ -71,7 +71,7 @@ export class Stepping {
    * yet: similarities that are to be read decide what it refreshes, or the signal aborted.
    */
   async prepare(signal?: AbortSignal): Promise<boolean> {
-    if (!this.run.training.optimizer.knowsRefreshesAt(this.#step + 1)) return false;
+    if (!this.run.training.optimizer.refreshes.knownAt(this.#step + 1)) return false;
     if (!await this.#read(signal)) return false;
     this.#next ??= this.#record(signal !== undefined);
     return true;
@@ -122,7 +122,7 @@ export class Stepping {
       paced: stoppable && (submitted.expectedMs(step) ?? Infinity) > PACED_STEP_MS,
       watch: activity.watch(step, {
         microBatches: batches.length,
-        refreshes: training.optimizer.refreshesAt(step),
+        refreshes: training.optimizer.refreshes.at(step),
       }),
     });
   }

@@ -86,14 +86,14 @@ export class SubmittedSteps {
 
   /** The step that was submitted last. */
   add(step: SubmittedStep): void {
-    const { refresh, refreshCount: refreshes } = this.training.optimizer;
+    const { now: refresh, total: refreshes } = this.training.optimizer.refreshes;
     const tokens = this.#totalTokens += step.targets;
     this.#steps.push({ ...step, tokens, refreshes, refresh });
   }
 
   /** Milliseconds that a step will take, by the last one of its kind; undefined for the first. */
   expectedMs(step: number): number | undefined {
-    return this.#took[this.training.optimizer.refreshesAt(step) > 0 ? "refreshing" : "plain"];
+    return this.#took[this.training.optimizer.refreshes.at(step) > 0 ? "refreshing" : "plain"];
   }
 
   /** After a refresh, for the lazy rule; when the ring of losses is full; and now and then. */
@@ -130,9 +130,9 @@ export class SubmittedSteps {
   }
 
   #record(similarities: Float32Array, refresh: StepRefresh, step: number): void {
-    const { optimizer } = this.training;
-    optimizer.recordSimilarities(similarities, refresh);
-    const refreshed = optimizer.projectors.flatMap((projector, index) =>
+    const { refreshes } = this.training.optimizer;
+    refreshes.record(similarities, refresh);
+    const refreshed = refreshes.projectors.flatMap((projector, index) =>
       refresh.projectors.has(projector) ? [{ projector, similarity: similarities[index] }] : []
     );
     this.#refreshes.push({

@@ -321,7 +321,7 @@ export class TrainingLoop {
       first_loss: this.#watch.first,
       schedule,
       best: this.#evaluating.best.state,
-      lazy: training.optimizer.lazyStates(),
+      lazy: training.optimizer.refreshes.lazy,
       first_eval_loss: this.#evaluating.firstLoss,
       due: this.#evaluating.due,
       data: this.#stepping.position,

@@ -98,7 +98,7 @@ export async function measureTraining(
   const { updateProjGap } = usualRates(), rates = { ...run.rates ?? usualRates(), updateProjGap };
   const begin = (what: string) => onProgress({ phase: phase = what });
   const submit = async (step: number) => {
-    const refreshes = training.optimizer.refreshesAt(step);
+    const refreshes = training.optimizer.refreshes.at(step);
     const report = ({ done, total }: Partial<ProgressEvent>) =>
       onProgress({ phase, share: done! / total! });
     const extent = { microBatches: batches.length, refreshes };
@@ -129,7 +129,7 @@ export async function measureTraining(
     return Math.max(0, median(refreshed)! - median(plain)!);
   };
 
-  const refreshes = training.optimizer.projectors.length > 0;
+  const refreshes = training.optimizer.refreshes.projectors.length > 0;
   begin(refreshes ? "compiling the kernels, first subspaces" : "compiling the kernels");
   const first_step_ms = await timed(1);
   begin("timing steps");

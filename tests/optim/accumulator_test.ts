@@ -1,6 +1,6 @@
 /** Gradients that are summed over micro-batches in INT8, against their exact sums. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import type { OptimizerShape } from "../../src/optim/optimizer_state.ts";
+import type { OptimizerShape } from "../../src/optim/optimizer_shape.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import { assertClose, gpuTest, randomNormal } from "../support.ts";
 import { basisValues } from "./support.ts";

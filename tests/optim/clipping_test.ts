@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { Safetensors } from "../../src/formats/safetensors.ts";
-import type { OptimizerShape } from "../../src/optim/optimizer_state.ts";
+import type { OptimizerShape } from "../../src/optim/optimizer_shape.ts";
 import { METHODS } from "../../src/train/methods.ts";
 import { assertClose, gpuTest } from "../support.ts";
 import { DrivenOptimizer, GOLDEN_SHAPES, goldenGradient } from "./support_optimizer.ts";

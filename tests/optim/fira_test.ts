@@ -1,7 +1,7 @@
 /** Fira against the paper's formulas in torch. */
 import { fromFileUrl } from "@std/path";
 import { Safetensors } from "../../src/formats/safetensors.ts";
-import type { OptimizerShape } from "../../src/optim/optimizer_state.ts";
+import type { OptimizerShape } from "../../src/optim/optimizer_shape.ts";
 import { METHODS } from "../../src/train/methods.ts";
 import { assertClose, gpuTest } from "../support.ts";
 import { packTensor } from "../../src/numbers/plain.ts";
@@ -38,7 +38,8 @@ for (
   gpuTest(`24 steps of Fira follow the paper, ${title}`, async (gpu) => {
     using fixture = await Safetensors.open(FIXTURE);
     const shape: OptimizerShape = { ...ADAMW, ...change };
-    const driven = new DrivenOptimizer(gpu, SHAPES, shape), { projectors } = driven.optimizer;
+    const driven = new DrivenOptimizer(gpu, SHAPES, shape),
+      { projectors } = driven.optimizer.refreshes;
     const rates = { ...RATES, weightDecay: 0.1, maxGradNorm: 1 };
     for (let step = 1; step <= 24; step++) {
       if ([1, 9, 17].includes(step)) {

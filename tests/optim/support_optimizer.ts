@@ -7,11 +7,8 @@ import { packTensor } from "../../src/numbers/plain.ts";
 import type { ParameterKind } from "../../src/model/description.ts";
 import type { LlamaParameters, Parameter } from "../../src/model/parameters.ts";
 import { Optimizer } from "../../src/optim/optimizer.ts";
-import {
-  createParameterStates,
-  optimizerMatmuls,
-  type OptimizerShape,
-} from "../../src/optim/optimizer_state.ts";
+import type { OptimizerShape } from "../../src/optim/optimizer_shape.ts";
+import { createParameterStates, optimizerMatmuls } from "../../src/optim/optimizer_state.ts";
 import type { OptimizerRates } from "../../src/optim/rates.ts";
 import { download, upload } from "../support.ts";
 import { matmulWorkspace } from "./support.ts";

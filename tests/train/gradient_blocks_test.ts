@@ -7,7 +7,7 @@ import { KernelPass } from "../../src/gpu/pass.ts";
 import { initialize } from "../../src/model/initialize.ts";
 import type { Batch } from "../../src/model/batch.ts";
 import { uploadRope } from "../../src/model/llama.ts";
-import type { GradientBlocks, OptimizerShape } from "../../src/optim/optimizer_state.ts";
+import type { GradientBlocks, OptimizerShape } from "../../src/optim/optimizer_shape.ts";
 import { buildTraining, type TrainingShape } from "../../src/train/build.ts";
 import { weightedCrossEntropy } from "../../src/train/objective.ts";
 import { RecordedStep } from "../../src/train/step.ts";

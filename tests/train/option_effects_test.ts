@@ -349,8 +349,8 @@ async function* steps(gpu: Gpu, folder: string, options: FinetuneOptions): Async
       const rates = optimizerRates(options);
       const given = { step, lr: options.lr, rates, lossIndex: 0 };
       await new RecordedStep(gpu, training, batches, given).give();
-      if (optimizer.refresh) {
-        optimizer.recordSimilarities(await download(gpu, optimizer.scratch.similarities));
+      if (optimizer.refreshes.now) {
+        optimizer.refreshes.record(await download(gpu, optimizer.scratch.similarities));
       }
       const hash = createHash("sha256");
       for (const { weight, trainable } of model.parameters.all) {

@@ -67,7 +67,7 @@ async function train(gpu: Gpu, shape: TrainingShape, poisoned: boolean): Promise
     const batch = { inputs, targets: Int32Array.from(inputs, draw), tokens };
     await new RecordedStep(gpu, training, [batch], { step, lr: 0.01, rates: RATES, lossIndex: 0 })
       .give();
-    optimizer.recordSimilarities(await download(gpu, optimizer.scratch.similarities));
+    optimizer.refreshes.record(await download(gpu, optimizer.scratch.similarities));
   }
   const weights = [await download(gpu, training.losses)];
   for (const { parameter } of optimizer.states) {

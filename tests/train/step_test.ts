@@ -98,8 +98,8 @@ async function train(
       await exchange(optimizer.accumulated);
       await step.apply();
     }
-    if (optimizer.refresh) {
-      optimizer.recordSimilarities(await download(gpu, optimizer.scratch.similarities));
+    if (optimizer.refreshes.now) {
+      optimizer.refreshes.record(await download(gpu, optimizer.scratch.similarities));
     }
   }
   const weights = new Map<string, Float32Array>();
@@ -192,7 +192,7 @@ gpuTest("the updates of kept gradients are paced, watched and stopped within", a
     assertEquals(await step.accumulate(stopping), { end: "submitted" });
     assertEquals(seen, 0);
     if (!refreshes) controller.abort();
-    return { ...await step.apply(stopping), seen, total: optimizer.refreshesAt(1) };
+    return { ...await step.apply(stopping), seen, total: optimizer.refreshes.at(1) };
   };
   const before = await download(gpu, weight);
   assertEquals(await stoppedAfter(0, false), { end: "untouched", seen: 0, total: 14 });
@@ -201,7 +201,7 @@ gpuTest("the updates of kept gradients are paced, watched and stopped within", a
   assertEquals(end, "abandoned");
   assert(seen >= 2 && seen < 14, `${seen} refreshes`);
   assertEquals((await stoppedAfter(2, false)).end, "submitted");
-  assertEquals(optimizer.refreshCount, 14);
+  assertEquals(optimizer.refreshes.total, 14);
 });
 
 for (const galore of [false, true]) {
