@@ -222,19 +222,21 @@ export type {
   ProjectionName,
 } from "./src/model/description.ts";
 export type {
+  LoraModules,
+  LoraShape,
+  LoraVariant,
+  ModuleLora,
+  UniformLora,
+} from "./src/model/lora_shape.ts";
+export type {
   Adapter,
   Dora,
   LayerParameters,
   Linear,
   LlamaParameters,
-  LoraModules,
-  LoraShape,
-  LoraVariant,
-  ModuleLora,
   OffloadedType,
   Parameter,
   Trained,
-  UniformLora,
   WeightFormat,
   WeightType,
 } from "./src/model/parameters.ts";

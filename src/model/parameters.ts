@@ -7,12 +7,12 @@ import {
   type DecoderShape,
   describeDecoder,
   type LayerPart,
-  type LoraTarget,
   type ParameterDescription,
   type ParameterKind,
   PROJECTION_PARTS,
   type ProjectionPart,
 } from "./description.ts";
+import { loraOf, loraScale, type LoraShape } from "./lora_shape.ts";
 
 /** Format of matrices. */
 export type WeightType = "int8" | "nf4" | "bfloat16" | "float32";
@@ -106,54 +106,6 @@ export interface LlamaParameters {
   readonly headAdapter?: Adapter;
   /** Each parameter once; adapters come last, so that they do not change other indices. */
   readonly all: readonly Parameter[];
-}
-
-/** Size of a module's adapter, under peft's names. */
-export interface ModuleLora {
-  /** Rank, r. */
-  readonly rank: number;
-  /** α: an update is scaled by α/r, or α/√r. */
-  readonly alpha: number;
-}
-
-/** What all adapters of a model have in common. */
-export interface LoraVariant {
-  /** rsLoRA (Kalajdzievski 2023, arXiv 2312.03732): updates are scaled by α/√r instead of α/r. */
-  readonly rankStabilised?: boolean;
-  /** DoRA (Liu et al. 2024, arXiv 2402.09353): each row of an adapted projection has a length of its own. */
-  readonly dora?: boolean;
-}
-
-/** Adapters of one size on the same modules of every layer. */
-export interface UniformLora extends ModuleLora, LoraVariant {
-  /** Modules that get an adapter. */
-  readonly targets: readonly LoraTarget[];
-}
-
-/** Adapters module by module, as a saved one has them. */
-export interface LoraModules extends LoraVariant {
-  /** By the module's full name, such as `model.layers.0.self_attn.q_proj`. */
-  readonly modules: Readonly<Record<string, ModuleLora>>;
-}
-
-/** Which modules get an adapter, and of which size. */
-export type LoraShape = UniformLora | LoraModules;
-
-/** Size of the adapter on a module, if it has one. */
-export function loraOf(shape: LoraShape, module: string): ModuleLora | undefined {
-  if ("modules" in shape) return shape.modules[module];
-  const name = module.split(".").at(-1);
-  return shape.targets.some((target) => target === name) ? shape : undefined;
-}
-
-/** The part of a shape that is the same for all modules; what is off is absent. */
-export function variantOf({ rankStabilised, dora }: LoraVariant): LoraVariant {
-  return { ...(rankStabilised && { rankStabilised }), ...(dora && { dora }) };
-}
-
-/** The factor of an adapter's update: α/r, or α/√r. */
-export function loraScale({ rank, alpha }: ModuleLora, { rankStabilised }: LoraVariant): number {
-  return alpha / (rankStabilised ? Math.sqrt(rank) : rank);
 }
 
 /**

@@ -19,9 +19,9 @@ import type { LlamaConfig } from "../model/config.ts";
 import { headRowsMatmuls } from "../model/head_rows.ts";
 import { createHeadWorkspace, type HeadWorkspace } from "../model/head_workspace.ts";
 import { createLlama, type Llama } from "../model/llama.ts";
+import type { LoraShape } from "../model/lora_shape.ts";
 import {
   createParameters,
-  type LoraShape,
   type Trained,
   type WeightFormat,
   type WeightType,

@@ -1,6 +1,6 @@
 /** What a run that trains an adapter further takes from it. */
 import type { PeftAdapter } from "../formats/peft/adapter.ts";
-import type { LoraModules } from "../model/parameters.ts";
+import type { LoraModules } from "../model/lora_shape.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
 import type { TrainingShape } from "./build.ts";

@@ -2,7 +2,7 @@
 import { z } from "../packages/zod.ts";
 import { UserError } from "../options/user_error.ts";
 import type { LlamaConfig } from "../model/config.ts";
-import type { LoraShape } from "../model/parameters.ts";
+import type { LoraShape } from "../model/lora_shape.ts";
 import type { LazyRefresh } from "../optim/lazy_refresh.ts";
 import type { OptimizerShape } from "../optim/optimizer_shape.ts";
 import type { OptimizerRates } from "../optim/rates.ts";

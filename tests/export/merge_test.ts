@@ -17,7 +17,8 @@ import { UserError } from "../../src/options/user_error.ts";
 import { Scope } from "../../src/gpu/scope.ts";
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
 import { packTensor } from "../../src/numbers/plain.ts";
-import { createParameters, type LoraShape } from "../../src/model/parameters.ts";
+import type { LoraShape } from "../../src/model/lora_shape.ts";
+import { createParameters } from "../../src/model/parameters.ts";
 import { adapterCase, assertCloseToLargest, readBatch } from "../model/support_lora.ts";
 import { assertClose, gpuTest, randomNormal, rounded } from "../support.ts";
 

@@ -14,7 +14,8 @@ import {
 import { explain, UserError } from "../../src/options/user_error.ts";
 import { Scope } from "../../src/gpu/scope.ts";
 import { LlamaForCausalLM } from "../../src/inference/llama_for_causal_lm.ts";
-import { createParameters, loraScale } from "../../src/model/parameters.ts";
+import { loraScale } from "../../src/model/lora_shape.ts";
+import { createParameters } from "../../src/model/parameters.ts";
 import { adapterCase } from "../model/support_lora.ts";
 import { gpuTest } from "../support.ts";
 import { assertRefusesAsync } from "../support_errors.ts";

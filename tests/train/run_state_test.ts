@@ -14,7 +14,7 @@ import type { DoneEvent } from "../../src/train/events.ts";
 import { pretrainRecipe } from "../../src/train/pretrain_recipe.ts";
 import { resumedRecipe } from "../../src/train/resumed_recipe.ts";
 import { assertSameRun, identityOf, readRunState } from "../../src/train/run_state.ts";
-import type { LoraModules } from "../../src/model/parameters.ts";
+import type { LoraModules } from "../../src/model/lora_shape.ts";
 import { finetuneOptions } from "../../src/train/finetune_options.ts";
 import { trainingShape } from "../../src/train/method.ts";
 import { runTraining, TINY, trainingTest, withWorkshop } from "./support.ts";

@@ -6,7 +6,8 @@ import { isThere } from "../../files/stat.ts";
 import { PlanAllocator } from "../../gpu/allocator.ts";
 import type { TensorReader } from "../../gpu/tensor.ts";
 import type { LlamaConfig } from "../../model/config.ts";
-import { createParameters, type LlamaParameters, type LoraShape } from "../../model/parameters.ts";
+import type { LoraShape } from "../../model/lora_shape.ts";
+import { createParameters, type LlamaParameters } from "../../model/parameters.ts";
 import { CheckpointError, ENTRIES_FILE, MANIFEST_FILE } from "./manifest.ts";
 import { type Checkpoint, readCheckpoint } from "./reader.ts";
 

@@ -7,15 +7,17 @@ import { UserError } from "../../options/user_error.ts";
 import type { Gpu } from "../../gpu/gpu.ts";
 import { packTensor } from "../../numbers/plain.ts";
 import {
-  ADAPTER_PREFIX,
-  type LlamaParameters,
   type LoraModules,
   loraOf,
   type LoraVariant,
-  MAGNITUDE,
   type ModuleLora,
-  type Parameter,
   variantOf,
+} from "../../model/lora_shape.ts";
+import {
+  ADAPTER_PREFIX,
+  type LlamaParameters,
+  MAGNITUDE,
+  type Parameter,
   VOCABULARY_MODULES,
 } from "../../model/parameters.ts";
 import { isIntegerType } from "../element_types.ts";

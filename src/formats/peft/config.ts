@@ -2,7 +2,7 @@
 import { join } from "../../packages/std_path.ts";
 import { UserError } from "../../options/user_error.ts";
 import { Fields, isObject } from "../../files/fields.ts";
-import { type LoraVariant, type ModuleLora, variantOf } from "../../model/parameters.ts";
+import { type LoraVariant, type ModuleLora, variantOf } from "../../model/lora_shape.ts";
 import { quoted } from "../../text.ts";
 
 export const ADAPTER_CONFIG = "adapter_config.json";

@@ -4,14 +4,8 @@ import type { TensorReader } from "../../gpu/tensor.ts";
 import { elementsOf } from "../../numbers/layout.ts";
 import { unpackTensor } from "../../numbers/plain.ts";
 import { LORA_TARGETS } from "../../model/description.ts";
-import {
-  ADAPTER_PREFIX,
-  type LlamaParameters,
-  loraOf,
-  type LoraShape,
-  type ModuleLora,
-  type Parameter,
-} from "../../model/parameters.ts";
+import { loraOf, type LoraShape, type ModuleLora } from "../../model/lora_shape.ts";
+import { ADAPTER_PREFIX, type LlamaParameters, type Parameter } from "../../model/parameters.ts";
 import { writeJson } from "../../files/atomic.ts";
 import { exported } from "../pretrained.ts";
 import { type SafetensorsEntry, writeSafetensors } from "../safetensors.ts";
