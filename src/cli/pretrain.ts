@@ -9,7 +9,7 @@ export const pretrain: Command = {
   name: "pretrain",
   summary: "train a model on text, from scratch or from another model",
   details: "Writes metrics.jsonl, summary.json, checkpoints and a model in Hugging Face's layout " +
-    "(with lora and qlora: an adapter in peft's) to --output. Ctrl-C saves a checkpoint before exiting; --resume auto continues from it.",
+    "(with lora and qlora beside --from: an adapter in peft's) to --output. Ctrl-C saves a checkpoint before exiting; --resume auto continues from it.",
   examples: [
     "pretrain --model llama_nano --data texts/ --output runs/nano --steps 200",
     "pretrain --from runs/nano/model --data more/ --output runs/nano-2 --steps 200",

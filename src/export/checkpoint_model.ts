@@ -35,7 +35,7 @@ export async function saveCheckpointFolder(
   progress: SaveProgress = {},
 ): Promise<void> {
   using contents = await openCheckpoint(checkpoint);
-  const described = contents.lora ? ADAPTER_CONFIG : "config.json";
+  const described = contents.result === "adapter" ? ADAPTER_CONFIG : "config.json";
   if (!await isThere(join(checkpoint, described))) {
     throw new UserError(
       `${checkpoint}: holds no ${described}: an earlier version of this program wrote it`,
@@ -54,7 +54,7 @@ export async function saveCheckpointWeights(
   base?: string,
 ): Promise<void> {
   const metadata = { format: "pt" };
-  if (contents.lora) {
+  if (contents.result === "adapter") {
     const entries = entriesOf(adapterWeights(contents), progress);
     const { baseMark } = contents, marked = baseMark ? { [BASE_MARK]: baseMark } : undefined;
     return await writeSafetensors(join(folder, ADAPTER_WEIGHTS), entries, {

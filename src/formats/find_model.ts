@@ -89,7 +89,7 @@ async function isAdapter(path: string): Promise<boolean> {
   if (await isThere(join(path, ADAPTER_CONFIG))) return true;
   if (!await isCheckpoint(path)) return false;
   using contents = await openCheckpoint(path);
-  return contents.lora !== undefined;
+  return contents.result === "adapter";
 }
 
 /** The model that an adapter was trained on. */
@@ -137,7 +137,7 @@ async function inRun(path: string): Promise<Chosen> {
   }
   if (results.length > 1 && newest) {
     using contents = await openCheckpoint(newest.path);
-    results.splice(0, 2, contents.lora ? "adapter" : "model");
+    results.splice(0, 2, contents.result);
   }
   if (results.length > 1) {
     throw new UserError(

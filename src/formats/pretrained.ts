@@ -6,7 +6,7 @@ import { KernelPass } from "../gpu/pass.ts";
 import { Scope } from "../gpu/scope.ts";
 import { bytesOf, columnsOf, elementsOf, rowsOf } from "../numbers/layout.ts";
 import { rowRange, rowStep, type Tensor, type TensorReader, viewAs } from "../gpu/tensor.ts";
-import { packTensor, unpackTensor } from "../numbers/plain.ts";
+import { packTensor } from "../numbers/plain.ts";
 import { groupQuantize } from "../kernels/quantise/group_quantize.ts";
 import {
   createNf4Workspace,
@@ -14,10 +14,8 @@ import {
   nf4QuantizeRows,
   type Nf4Workspace,
 } from "../kernels/quantise/nf4_quantize.ts";
-import type { LlamaParameters, Parameter } from "../model/parameters.ts";
+import { type LlamaParameters, type Parameter, wholeParameters } from "../model/parameters.ts";
 import { TURNS } from "../model/turns.ts";
-import { dequantize } from "../numbers/group.ts";
-import { nf4Dequantize } from "../numbers/nf4.ts";
 import { ELEMENT_BYTES, type FloatType, writeFloat32 } from "./element_types.ts";
 import { ahead } from "../files/ahead.ts";
 import type { Block } from "../files/contents.ts";
@@ -25,6 +23,7 @@ import { release } from "../files/release.ts";
 import { createOffloadedRows, keepRows } from "./offloaded_rows.ts";
 import type { SafetensorsEntry } from "./safetensors.ts";
 import { type ShardOptions, writeSafetensorsSharded } from "./safetensors_shards.ts";
+import { mergedValues, type ReadValues, unpacker } from "./tensor_values.ts";
 import type { WeightFile } from "./weight_file.ts";
 import { listFaults, parameterFaults, unexpectedTensors } from "./tensor_faults.ts";
 
@@ -184,11 +183,11 @@ function upload(
 
 /** How {@link saveWeights} saves. */
 export interface SaveOptions extends Pick<ShardOptions, "onProgress"> {
-  /** What frozen parameters are copied from, since it has no quantisation error. */
+  /** What parameters are copied from that are not kept, since it has no quantisation error. */
   readonly original?: WeightFile;
 }
 
-/** Writes the parameters as safetensors, dequantised. */
+/** Writes the parameters as safetensors, dequantised, with adapters merged into them. */
 export async function saveWeights(
   reader: TensorReader,
   parameters: LlamaParameters,
@@ -197,22 +196,32 @@ export async function saveWeights(
   { original, onProgress }: SaveOptions = {},
 ): Promise<void> {
   const type = dtype === "bfloat16" ? "BF16" : "F32";
-  const entries = parameters.all.map(({ name, shape, weight, trainable }): SafetensorsEntry => ({
-    name,
-    shape,
-    dtype: type,
-    data: trainable || !original
+  const entries = wholeParameters(parameters).map(({ parameter, adapter }): SafetensorsEntry => {
+    const { name, shape, weight, kept } = parameter;
+    const data = adapter
+      ? blocksOfValues(weight, type, mergedValues(reader, parameter, adapter))
+      : kept || !original
       ? exported(reader, weight, type)
-      : copied(original, name, weight, type),
-  }));
+      : copied(original, name, weight, type);
+    return { name, shape, dtype: type, data };
+  });
   await writeSafetensorsSharded(directory, entries, { metadata: { format: "pt" }, onProgress });
 }
 
 /** The same for a parameter in its original file. */
 function copied(file: WeightFile, name: string, weight: Tensor, type: FloatType): Block[] {
+  return blocksOfValues(
+    weight,
+    type,
+    (start, end) => file.readFloat32(name, start, end - start),
+  );
+}
+
+/** One for each block of rows, of values that are read for it alone. */
+function blocksOfValues(weight: Tensor, type: FloatType, read: ReadValues): Block[] {
   const columns = columnsOf(weight.shape);
   return blocksOf(weight, type, async (start, end, into) => {
-    const values = await file.readFloat32(name, start * columns, (end - start) * columns);
+    const values = await read(start * columns, end * columns);
     writeFloat32(type, values, into);
     release(values);
   });
@@ -297,34 +306,6 @@ function blocksOf(
     bytes: (end - start) * rowBytes,
     fill: (into) => fill(start, end, into),
   }));
-}
-
-/** Converts the bytes of row ranges of one tensor to numbers. */
-export interface Unpacker {
-  /** In new memory, or in that given, of their number. */
-  readonly values: (
-    block: Tensor,
-    bytes: Uint8Array,
-    memory?: Float32Array<ArrayBuffer>,
-  ) => Float32Array<ArrayBuffer>;
-  /** To be called once nothing is converted any more. */
-  readonly release: () => void;
-}
-
-/** Reads what of a tensor is needed beside its rows. */
-export async function unpacker(
-  reader: TensorReader,
-  { dtype, constants }: Tensor,
-): Promise<Unpacker> {
-  if (!constants) return { values: unpackTensor, release: () => {} };
-  const bytes = new Uint8Array(constants.byteLength), words = new Uint32Array(bytes.buffer);
-  await reader.readInto(constants, bytes);
-  return {
-    values: dtype === "nf4"
-      ? (block, bytes) => nf4Dequantize(block, bytes, words)
-      : (block, bytes, memory) => dequantize(block, bytes, words, memory),
-    release: () => release(words),
-  };
 }
 
 /** Ranges of rows of about {@link BLOCK_BYTES} in float32. */

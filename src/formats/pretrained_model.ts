@@ -74,7 +74,7 @@ export async function openFound(spec: string, adapter?: string): Promise<Pretrai
  */
 export async function openCheckpointModel(path: string, given?: string): Promise<PretrainedModel> {
   const contents = await openCheckpoint(path), { parameters, base = given } = contents;
-  const rest = base !== undefined && parameters.all.some(({ trainable }) => !trainable)
+  const rest = base !== undefined && parameters.all.some(({ kept }) => !kept)
     ? await openPretrained(base)
     : undefined;
   const close = () => {

@@ -17,7 +17,10 @@ interface Drawing {
   readonly scratch: Tensor;
 }
 
-/** Matrices from N(0, initializerRange²), norms at one, biases at zero, as transformers does. */
+/**
+ * Matrices from N(0, initializerRange²), norms at one, biases at zero, as transformers does; adapters
+ * are left to others.
+ */
 export function initialize(
   gpu: Gpu,
   pass: KernelPass,
@@ -25,7 +28,7 @@ export function initialize(
   parameters: Pick<LlamaParameters, "all">,
   from: Drawing,
 ): void {
-  for (const parameter of parameters.all) {
+  for (const parameter of withoutAdapters(parameters)) {
     for (const _ of drawn(gpu, pass, config, parameter, from));
   }
 }
@@ -43,7 +46,7 @@ export async function initializeAll(
   parameters: LlamaParameters,
   { onProgress, ...from }: Drawing & { readonly onProgress?: (share: number) => void },
 ): Promise<void> {
-  const pass = new KernelPass(gpu), { all } = parameters;
+  const pass = new KernelPass(gpu), all = withoutAdapters(parameters);
   const total = all.reduce((sum, parameter) => sum + elementsOf(parameter), 0);
   let done = 0, recorded = 0;
   const finish = async () => {
@@ -60,6 +63,10 @@ export async function initializeAll(
     }
   }
   if (recorded) await finish();
+}
+
+function withoutAdapters({ all }: Pick<LlamaParameters, "all">): Parameter[] {
+  return all.filter(({ kind }) => kind !== "adapter");
 }
 
 /** Records a parameter in blocks of rows that are drawn at once, and yields the elements of each. */

@@ -1,6 +1,7 @@
 /**
  * A projection with its optional parts, y = x·Wᵀ (+ bias) (+ the adapter's part), and its
- * gradients. With DoRA the sum of both products is scaled before anything is added.
+ * gradients. With DoRA the sum of both products is scaled before anything is added. Of a projection
+ * that is a product of factors there is the adapter's part alone.
  */
 import { doraInputGradient, doraWeightGradients } from "./dora.ts";
 import { applyLora, loraInputGradient, loraWeightGradients, type LoraWorkspace } from "./lora.ts";
@@ -28,7 +29,9 @@ export function applyLinear(
   { linear, x, out, residual }: { linear: Linear; x: Tensor; out: Tensor; residual?: Tensor },
 ): void {
   const { weight, bias, adapter } = linear;
-  if (adapter?.dora) {
+  if (weight.isProduct) {
+    applyLora(pass, lora!, { adapter: adapter!, x, out, residual, accumulate: false });
+  } else if (adapter?.dora) {
     matmul(pass, workspace, { layout: "NT", a: x, b: weight.weight, c: out });
     applyLora(pass, lora!, { adapter, x, out });
     scaleColumns(pass, { y: out, factor: adapter.dora.factor, residual });
@@ -36,7 +39,7 @@ export function applyLinear(
     matmul(pass, workspace, { layout: "NT", a: x, b: weight.weight, c: out, residual });
   }
   if (bias) addBias(pass, { y: out, bias: bias.weight });
-  if (adapter && !adapter.dora) applyLora(pass, lora!, { adapter, x, out });
+  if (adapter && !adapter.dora && !weight.isProduct) applyLora(pass, lora!, { adapter, x, out });
 }
 
 /** dx (N, in) (+)= the gradient of the projection's input, from dy (N, out) */
@@ -47,6 +50,9 @@ export function linearInputGradient(
 ): void {
   const { weight, adapter } = linear;
   if (adapter?.dora) return doraInputGradient(pass, lora!, { linear, dy, dx, accumulate });
+  if (weight.isProduct) {
+    return loraInputGradient(pass, lora!, { adapter: adapter!, dy, dx, accumulate: !!accumulate });
+  }
   matmul(pass, workspace, { layout: "NN", a: dy, b: weight.weight, c: dx, accumulate });
   if (adapter) loraInputGradient(pass, lora!, { adapter, dy, dx });
 }

@@ -14,11 +14,10 @@ import type { ActivationType } from "../kernels/format.ts";
 import { createMatmulWorkspace, type MatmulShape } from "../kernels/matmul/matmul.ts";
 import { tilesOf } from "../kernels/matmul/matmul_tuning.ts";
 import type { LlamaConfig } from "./config.ts";
-import { projectionShapes } from "./description.ts";
 import { doraMatmuls, doraRows } from "./dora_workspace.ts";
 import type { LinearContext } from "./linear.ts";
 import { embeddingLoraMatmuls } from "./lora_embedding.ts";
-import { adaptersOf, type LlamaParameters } from "./parameters.ts";
+import { adaptersOf, linearsOf, type LlamaParameters } from "./parameters.ts";
 import { type RopeRows, ropeTable } from "./rope.ts";
 import { strategyFor } from "../kernels/strategy.ts";
 
@@ -83,9 +82,12 @@ export function createLlama(
   const tokens = batch * length;
   const adapters = adaptersOf(parameters), { headAdapter, embeddingAdapter } = parameters;
   const doraBlock = doraRows(adapters, tokens, dtype);
+  const matrices = linearsOf(parameters.layers[0]).flatMap(({ weight }) =>
+    weight.isProduct ? [] : [weight.shape]
+  );
   const shapes = [
-    ...forwardMatmuls(config, tokens, headRows),
-    ...(backward ? backwardMatmuls(config, tokens, headRows, factors) : []),
+    ...forwardMatmuls(config, matrices, tokens, headRows),
+    ...(backward ? backwardMatmuls(config, matrices, tokens, headRows, factors) : []),
     ...adapters.flatMap((adapter) => {
       if (adapter === embeddingAdapter) return embeddingLoraMatmuls(adapter, tokens, backward);
       const rows = adapter === headAdapter ? headRows : tokens;
@@ -141,24 +143,28 @@ export function uploadRope(gpu: Gpu, { config, rope }: Llama, rows?: RopeRows): 
 }
 
 /** Products of a forward pass over N tokens, with the head in chunks of n. */
-function forwardMatmuls(config: LlamaConfig, N: number, n: number): MatmulShape[] {
-  const { hiddenSize: C, vocabSize: V } = config;
+function forwardMatmuls(
+  { hiddenSize: C, vocabSize: V }: LlamaConfig,
+  matrices: readonly (readonly number[])[],
+  N: number,
+  n: number,
+): MatmulShape[] {
   return [
-    ...projectionShapes(config).map(([out, inner]) => product("NT", N, out, inner)),
+    ...matrices.map(([out, inner]) => product("NT", N, out, inner)),
     product("NT", n, V, C),
   ];
 }
 
 /** Products of a backward pass: gradients of inputs and of weights. */
 function backwardMatmuls(
-  config: LlamaConfig,
+  { hiddenSize: C, vocabSize: V }: LlamaConfig,
+  matrices: readonly (readonly number[])[],
   N: number,
   n: number,
   factors?: boolean,
 ): MatmulShape[] {
-  const { hiddenSize: C, vocabSize: V } = config;
   return [
-    ...projectionShapes(config).flatMap(([out, inner]) => [
+    ...matrices.flatMap(([out, inner]) => [
       product("NN", N, inner, out),
       ...(factors ? [] : [product("TN", out, inner, N)]),
     ]),

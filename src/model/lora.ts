@@ -91,11 +91,17 @@ export function loraMatmuls(
   ];
 }
 
-/** out (N, out) += the adapter's part of x (N, in) */
+/** out (N, out) += the adapter's part of x (N, in), or = (+ residual) */
 export function applyLora(
   pass: KernelPass,
   workspace: LoraWorkspace,
-  { adapter, x, out }: { adapter: Adapter; x: Tensor; out: Tensor },
+  { adapter, x, out, residual, accumulate = true }: {
+    adapter: Adapter;
+    x: Tensor;
+    out: Tensor;
+    residual?: Tensor;
+    accumulate?: boolean;
+  },
 ): void {
   const low = lowRank(pass, workspace, adapter, x);
   matmul(pass, workspace.matmul, {
@@ -104,25 +110,36 @@ export function applyLora(
     b: adapter.b.weight,
     c: out,
     alpha: adapter.scale,
-    accumulate: true,
+    accumulate,
+    residual,
   });
 }
 
-/** dx (N, in) += the gradient through the adapter, of dy (N, out) */
+/** dx (N, in) += the gradient through the adapter, of dy (N, out), or = */
 export function loraInputGradient(
   pass: KernelPass,
   workspace: LoraWorkspace,
-  { adapter, dy, dx }: { adapter: Adapter; dy: Tensor; dx: Tensor },
+  { adapter, dy, dx, accumulate }: {
+    adapter: Adapter;
+    dy: Tensor;
+    dx: Tensor;
+    accumulate?: boolean;
+  },
 ): void {
   const dlow = lowRankGradient(pass, workspace, adapter, dy);
-  addInputGradient(pass, workspace, { adapter, dlow, dx });
+  addInputGradient(pass, workspace, { adapter, dlow, dx, accumulate });
 }
 
-/** dx (N, in) += drop(dlow·A), of dlow (N, r) */
+/** dx (N, in) += drop(dlow·A), of dlow (N, r), or = */
 export function addInputGradient(
   pass: KernelPass,
   workspace: LoraWorkspace,
-  { adapter, dlow, dx }: { adapter: Adapter; dlow: Tensor; dx: Tensor },
+  { adapter, dlow, dx, accumulate = true }: {
+    adapter: Adapter;
+    dlow: Tensor;
+    dx: Tensor;
+    accumulate?: boolean;
+  },
 ): void {
   const dropped = droppedView(workspace, dx);
   matmul(pass, workspace.matmul, {
@@ -130,9 +147,9 @@ export function addInputGradient(
     a: dlow,
     b: adapter.a.weight,
     c: dropped ?? dx,
-    accumulate: !dropped,
+    accumulate: accumulate && !dropped,
   });
-  if (dropped) drop(pass, workspace, adapter.a, { x: dropped, y: dx, accumulate: true });
+  if (dropped) drop(pass, workspace, adapter.a, { x: dropped, y: dx, accumulate });
 }
 
 /** Gradients of A and B to the sink; x (N, in) is the projection's input, dy (N, out). */

@@ -15,6 +15,21 @@ export interface LoraVariant {
   readonly rankStabilised?: boolean;
   /** DoRA (Liu et al. 2024, arXiv 2402.09353): each row of an adapted projection has a length of its own. */
   readonly dora?: boolean;
+  /**
+   * Adapters are merged into their matrices, and the result is a whole model: the frozen matrices are
+   * nobody else's. Ranks are at most the sides of a matrix.
+   */
+  readonly merged?: boolean;
+  /**
+   * With `merged`: there is no matrix beside the factors, W = s · B·A (Kamalakara et al. 2022, arXiv
+   * 2209.13569).
+   */
+  readonly alone?: boolean;
+}
+
+/** What a run with such adapters, or none, makes. */
+export function resultOf(lora: LoraVariant | undefined): "adapter" | "model" {
+  return lora && !lora.merged ? "adapter" : "model";
 }
 
 /** Adapters of one size on the same modules of every layer. */
@@ -39,7 +54,7 @@ export function loraOf(shape: LoraShape, module: string): ModuleLora | undefined
   return shape.targets.some((target) => target === name) ? shape : undefined;
 }
 
-/** The part of a shape that is the same for all modules; what is off is absent. */
+/** The variant that an adapter's file is of; what is off is absent. */
 export function variantOf({ rankStabilised, dora }: LoraVariant): LoraVariant {
   return { ...(rankStabilised && { rankStabilised }), ...(dora && { dora }) };
 }

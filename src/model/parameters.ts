@@ -1,5 +1,5 @@
 /** The parameters of a decoder on the device, under their Hugging Face names. */
-import type { Allocator } from "../gpu/allocator.ts";
+import { type Allocator, layOut } from "../gpu/allocator.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { ShapeError } from "../numbers/shape_error.ts";
 import { HostMatrix } from "./host_matrix.ts";
@@ -28,6 +28,10 @@ export interface Parameter extends ParameterDescription {
   readonly host?: HostMatrix;
   /** Whether it receives a gradient. */
   readonly trainable: boolean;
+  /** Whether it is part of what a run makes: trained, or a random matrix that adapters are merged into. */
+  readonly kept: boolean;
+  /** There is only the product of its adapter's factors: it has no buffer, and is not in `all`. */
+  readonly isProduct?: boolean;
   /** Position in {@link LlamaParameters.all}; part of the key of this tensor's random numbers. */
   readonly index: number;
 }
@@ -110,9 +114,10 @@ export interface LlamaParameters {
 
 /**
  * Which parameters receive gradients: `body` is everything except embedding and head; these are
- * trained beside adapters where they are among peft's `modules_to_save`.
+ * trained beside adapters where they are among peft's `modules_to_save`; `all_but_adapted` is
+ * everything, adapters included, but the projections that have one.
  */
-export type Trained = "all" | "body" | "adapters" | "adapters_and_embeddings";
+export type Trained = "all" | "body" | "adapters" | "adapters_and_embeddings" | "all_but_adapted";
 
 /** Formats of a decoder's parameters, and which are trained. */
 export interface WeightFormat {
@@ -141,7 +146,8 @@ export function createParameters(
     const offloaded = kind === "embedding" ? format.offloadedEmbedding : undefined;
     const dtype = offloaded ?? dtypeOf(kind, format);
     const groupSize = dtype === "int8" ? format.groupSize : undefined;
-    const trainable = isTrained(kind, format.trained);
+    const isAdapted = kind === "projection" && !!format.lora && hasAdapter(format.lora, name);
+    const trainable = isTrained(kind, format.trained, isAdapted);
     if (offloaded && (trainable || config.tieWordEmbeddings)) {
       throw new ShapeError(
         `createParameters: ${name} is ${
@@ -152,9 +158,14 @@ export function createParameters(
       );
     }
     const spec = { name, shape, dtype, purpose: "weights", groupSize } as const;
+    if (isAdapted && format.lora?.alone) {
+      const weight = layOut(spec, () => null);
+      return { name, kind, shape, weight, trainable, kept: false, isProduct: true, index: -1 };
+    }
     const host = offloaded && new HostMatrix(spec);
     const weight = host?.layout ?? allocator.tensor(spec);
-    const parameter = { name, kind, shape, weight, host, trainable, index: all.length };
+    const kept = trainable || (isAdapted && !!format.lora?.merged);
+    const parameter = { name, kind, shape, weight, host, trainable, kept, index: all.length };
     all.push(parameter);
     return parameter;
   }
@@ -177,16 +188,17 @@ export function createParameters(
 
   const adapted = (linear: Linear): Linear => {
     const { name, shape: [out, inner] } = linear.weight;
+    const within = (rank: number) => lora.merged ? Math.min(rank, out, inner) : rank;
     const adapter = adapterOf(name, {
-      a: (rank) => ["lora_A.weight", [rank, inner]],
-      b: (rank) => ["lora_B.weight", [out, rank]],
+      a: (rank) => ["lora_A.weight", [within(rank), inner]],
+      b: (rank) => ["lora_B.weight", [out, within(rank)]],
     });
     if (!adapter) return linear;
     return { ...linear, adapter: { ...adapter, dora: doraOf(name, out) } };
   };
   function doraOf(weight: string, out: number): Dora | undefined {
     if (!lora!.dora) return undefined;
-    const name = `${ADAPTER_PREFIX}${weight.slice(0, -".weight".length)}.${MAGNITUDE}`;
+    const name = `${ADAPTER_PREFIX}${moduleOf(weight)}.${MAGNITUDE}`;
     const scratch = (label: string) =>
       allocator.tensor({
         name: `${name}.${label}`,
@@ -201,7 +213,7 @@ export function createParameters(
     };
   }
   function adapterOf(weight: string, factors: Factors): Adapter | undefined {
-    const module = weight.slice(0, -".weight".length), size = loraOf(lora!, module);
+    const module = moduleOf(weight), size = loraOf(lora!, module);
     if (!size) return undefined;
     const factor = (which: keyof Factors) => {
       const [name, shape] = factors[which](size.rank);
@@ -210,6 +222,15 @@ export function createParameters(
     return { a: factor("a"), b: factor("b"), scale: loraScale(size, lora!) };
   }
   const { vocabSize, hiddenSize } = config;
+  const unmerged = VOCABULARY_MODULES.find((module) => loraOf(lora, module));
+  if (lora.merged && (unmerged || lora.dora)) {
+    throw new ShapeError(
+      `createParameters: plain adapters of projections are merged, and ${
+        unmerged ? `${unmerged} is none` : "DoRA's have lengths"
+      }`,
+      "leave that out, or train adapters of a model",
+    );
+  }
   const unscaled = lora.dora && VOCABULARY_MODULES.find((module) => loraOf(lora, module));
   if (unscaled) {
     throw new ShapeError(
@@ -244,6 +265,14 @@ interface Factors {
   readonly b: (rank: number) => [string, number[]];
 }
 
+function moduleOf(weight: string): string {
+  return weight.slice(0, -".weight".length);
+}
+
+function hasAdapter(lora: LoraShape, weight: string): boolean {
+  return loraOf(lora, moduleOf(weight)) !== undefined;
+}
+
 /** Every adapter of a model. */
 export function adaptersOf(
   { layers, headAdapter, embeddingAdapter }: LlamaParameters,
@@ -262,6 +291,21 @@ export function linearsOf(layer: LayerParameters): Linear[] {
   return PROJECTION_PARTS.map((part) => layer[part]);
 }
 
+/**
+ * The parameters that a saved model has, in its order, each with the adapter that is merged into it
+ * there, if any.
+ */
+export function wholeParameters(
+  { embedding, layers, finalNorm, head }: LlamaParameters,
+): { readonly parameter: Parameter; readonly adapter?: Adapter }[] {
+  const adapters = new Map(
+    layers.flatMap(linearsOf).map(({ weight, adapter }) => [weight, adapter]),
+  );
+  const own = [embedding, ...layers.flatMap(parametersOf), finalNorm];
+  return [...own, ...(head === embedding ? [] : [head])]
+    .map((parameter) => ({ parameter, adapter: adapters.get(parameter) }));
+}
+
 /** Every parameter of a layer but adapters. */
 export function parametersOf(layer: LayerParameters): Parameter[] {
   return Object.values(layer).flatMap((part: Parameter | Linear) =>
@@ -274,19 +318,22 @@ function mapLinears(layer: LayerParameters, map: (linear: Linear) => Linear): La
   return { ...layer, ...Object.fromEntries(mapped) as Record<ProjectionPart, Linear> };
 }
 
-function dtypeOf(kind: ParameterKind, { weights, embeddings }: WeightFormat): Tensor["dtype"] {
+function dtypeOf(kind: ParameterKind, format: WeightFormat): Tensor["dtype"] {
+  const { weights, embeddings, lora } = format;
   switch (kind) {
     case "projection":
       return weights;
     case "embedding":
     case "head":
       return embeddings;
+    case "adapter":
+      return lora?.alone ? weights : "float32";
     default:
       return "float32"; // small, and float32 in peft as well
   }
 }
 
-function isTrained(kind: ParameterKind, trained: Trained): boolean {
+function isTrained(kind: ParameterKind, trained: Trained, isAdapted: boolean): boolean {
   const whole = kind === "embedding" || kind === "head";
   switch (trained) {
     case "all":
@@ -297,5 +344,7 @@ function isTrained(kind: ParameterKind, trained: Trained): boolean {
       return kind === "adapter";
     case "adapters_and_embeddings":
       return kind === "adapter" || whole;
+    case "all_but_adapted":
+      return !isAdapted;
   }
 }

@@ -28,6 +28,7 @@ import type { LlamaConfig } from "../model/config.ts";
 import { isThere } from "../files/stat.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
+import { resultOf } from "../model/lora_shape.ts";
 import type { LlamaParameters } from "../model/parameters.ts";
 import { assertOutside } from "./base_in_output.ts";
 import type { TrainedModel, TrainingShape } from "./build.ts";
@@ -109,7 +110,7 @@ async function markOf(path: string): Promise<string> {
 
 /**
  * The weights that a run starts from: the base's, and its adapter's or new ones. None of a `resumed` run
- * that trains them all: its checkpoint has them.
+ * that keeps them all: its checkpoint has them.
  */
 export async function loadBase(
   gpu: Gpu,
@@ -123,7 +124,7 @@ export async function loadBase(
   },
   onPreparation?: OnPreparation,
 ): Promise<void> {
-  if (resumed && model.parameters.all.every(({ trainable }) => trainable)) return;
+  if (resumed && model.parameters.all.every(({ kept }) => kept)) return;
   using source = await openWithAdapter(path, adapter);
   await loadWeights(gpu, model.parameters, withRows(source.weights, config.vocabSize), {
     workspace: load,
@@ -153,13 +154,14 @@ export async function saveResult(
   result: Result,
   onProgress?: OnWritten,
 ): Promise<string> {
-  const { output, base, config, shape: { lora, dtype } } = result;
-  const frozen = !lora && parameters.all.some(({ trainable }) => !trainable);
+  const { output, base, config, shape: { lora, dtype } } = result, kind = resultOf(lora);
+  const frozen = kind === "model" && parameters.all.some(({ kept }) => !kept);
   using source = frozen ? await reopen(base) : undefined;
   const original = source && withRows(source.weights, config.vocabSize);
-  return await writeResult(join(output, lora ? "adapter" : "model"), async (folder) => {
-    if (lora) await saveAdapter(gpu, parameters, folder, { [BASE_MARK]: await base.mark() });
-    else await saveWeights(gpu, parameters, folder, dtype, { original, onProgress });
+  return await writeResult(join(output, kind), async (folder) => {
+    if (kind === "adapter") {
+      await saveAdapter(gpu, parameters, folder, { [BASE_MARK]: await base.mark() });
+    } else await saveWeights(gpu, parameters, folder, dtype, { original, onProgress });
     await describeResult(folder, parameters, result);
   });
 }
@@ -204,7 +206,7 @@ export async function describeResult(
   parameters: LlamaParameters,
   { model, base, config, shape: { lora, dtype }, tokenizer, talk }: Result,
 ): Promise<void> {
-  if (!lora) {
+  if (!lora || resultOf(lora) === "model") {
     const { files } = base, conversing = talk;
     return await writeModelFolder(folder, { config, dtype, base: files, tokenizer, conversing });
   }
@@ -218,7 +220,7 @@ export async function otherResult(
   output: string,
   { lora }: Pick<TrainingShape, "lora">,
 ): Promise<string[]> {
-  const other = join(output, lora ? "model" : "adapter");
+  const other = join(output, resultOf(lora) === "adapter" ? "model" : "adapter");
   if (!await isThere(other)) return [];
   return [`${other} is the result of an earlier run: this one will not replace it`];
 }

@@ -63,7 +63,7 @@ export interface TrainingShape {
 
 /** Whether such a run trains embedding and head. */
 export function trainsEmbeddings({ trained }: Pick<TrainingShape, "trained">): boolean {
-  return trained === "all" || trained === "adapters_and_embeddings";
+  return trained !== "body" && trained !== "adapters";
 }
 
 /** Steps whose losses stay on the device until one read fetches them all. */

@@ -80,7 +80,7 @@ async function saveByOptions(gpu: Gpu, options: RunOfCheckpoint): Promise<string
   const { recipe } = resumedRecipe(given, state);
   assertSameRun(resume, state, identityOf(recipe));
   using contents = await openCheckpoint(resume);
-  const folder = join(output, contents.lora ? "adapter" : "model");
+  const folder = join(output, contents.result);
   await Deno.mkdir(folder, { recursive: true });
   await saveCheckpointWeights(contents, folder, {}, recipe.base);
   await recipe.describe!(folder, contents.parameters, {

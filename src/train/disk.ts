@@ -6,7 +6,8 @@ import { PlanAllocator } from "../gpu/allocator.ts";
 import type { Capabilities } from "../gpu/capabilities.ts";
 import { elementsOf } from "../numbers/layout.ts";
 import type { LlamaConfig } from "../model/config.ts";
-import type { LlamaParameters, Parameter } from "../model/parameters.ts";
+import { resultOf } from "../model/lora_shape.ts";
+import { type LlamaParameters, type Parameter, wholeParameters } from "../model/parameters.ts";
 import { freeBytes } from "../files/stat.ts";
 import type { RunOptions, TrainingData } from "./recipe.ts";
 import { buildTraining, type TrainingShape } from "./build.ts";
@@ -26,10 +27,12 @@ export function planDisk(
   capabilities: Capabilities,
 ): DiskPlan {
   const training = buildTraining(new PlanAllocator(), config, shape, capabilities);
-  const { all } = training.model.parameters;
-  const saved = shape.lora ? savedWithAdapter(training.model.parameters) : all;
+  const { parameters } = training.model, isAdapter = resultOf(shape.lora) === "adapter";
+  const saved = isAdapter
+    ? savedWithAdapter(parameters)
+    : wholeParameters(parameters).map(({ parameter }) => parameter);
   // An adapter is saved as float32 whatever the model's format.
-  const bytesPerWeight = shape.lora || shape.dtype === "float32" ? 4 : 2;
+  const bytesPerWeight = isAdapter || shape.dtype === "float32" ? 4 : 2;
   return {
     checkpointBytes: sum(stateTensors(training).map(({ tensor }) => tensor.byteLength)),
     resultBytes: sum(saved.map((each) => elementsOf(each) * bytesPerWeight)),

@@ -15,9 +15,9 @@ import {
   hasInt8Weights,
   onWith,
   optimizerField,
+  PRETRAIN_METHODS,
   ranksText,
   ratesText,
-  WEIGHT_METHODS,
 } from "./method_fields.ts";
 import { PRESET_NAMES } from "./presets.ts";
 import { STRETCHES } from "./stretch_rope.ts";
@@ -29,6 +29,9 @@ export const PACKINGS = ["packed", "padded"] as const;
 
 /** The interval of Stable-SPAM's authors, in its constructor and their scripts; SPAM's was 500. */
 export const MOMENTUM_RESET = 1000;
+
+/** LLaMA-Factory's default. */
+export const USUAL_LORA_RANK = 8;
 
 /** transformers' default. */
 export const FINETUNE_GRAD_NORM = 1;
@@ -133,7 +136,7 @@ export const memoryFields = {
     seqLen,
   }),
   ...section("Optimizer", {
-    optimizer: optimizerField(WEIGHT_METHODS),
+    optimizer: optimizerField(PRETRAIN_METHODS),
     rank: rankOrAuto.describe(
       "rank of the low-rank gradient space, or of that in which APOLLO measures; lower for smaller " +
         "matrices",
@@ -271,7 +274,10 @@ export const runFields = section("Run", {
 
 /** The adapters of LoRA and QLoRA, with LLaMA-Factory's names and defaults. */
 export const loraFields = section("LoRA", {
-  loraRank: count().default(8).describe("rank of the adapters").meta({ value: "r" }),
+  loraRank: count().optional().describe("rank of the adapters").meta({
+    value: "r",
+    derived: `${USUAL_LORA_RANK}; from random weights a quarter of the model's width`,
+  }),
   loraAlpha: z.number().positive().optional().describe("alpha; updates are scaled by alpha / rank")
     .meta({ derived: phrase`twice ${option("loraRank")}` }),
   useRslora: z.boolean().default(false).meta(described(
@@ -290,6 +296,16 @@ export const loraFields = section("LoRA", {
     `modules to adapt: all projections, or some of ${LORA_TARGETS.join(", ")}`,
   ).meta({ value: "name" }),
 });
+
+/** The sizes of adapters beside the weights of a model; from random weights they follow its width. */
+export function loraSizes(
+  { loraRank = USUAL_LORA_RANK, loraAlpha = 2 * loraRank }: {
+    readonly loraRank?: number;
+    readonly loraAlpha?: number;
+  },
+): { readonly loraRank: number; readonly loraAlpha: number } {
+  return { loraRank, loraAlpha };
+}
 
 /** How adapters are updated, which only runs ask for. */
 export const loraRateFields = section("LoRA", {

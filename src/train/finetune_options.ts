@@ -23,6 +23,7 @@ import {
   inMemoryToo,
   loraFields,
   loraRateFields,
+  loraSizes,
   memoryFields,
   MOMENTUM_RESET,
   neftuneNoiseAlpha,
@@ -213,7 +214,7 @@ export const finetuneOptions: Options<FinetuneOptions, FinetuneInput> = defineOp
       maxGradNorm: options.maxGradNorm ?? FINETUNE_GRAD_NORM,
       lr: options.lr ?? methodOf(optimizer).lr.finetune,
       apolloScale: options.apolloScale ?? methodOf(optimizer).apollo?.scale ?? 1,
-      loraAlpha: options.loraAlpha ?? 2 * options.loraRank,
+      ...loraSizes(options),
     };
   },
 });

@@ -3,6 +3,7 @@ import { conversing, readBaseFiles } from "../export/model_folder.ts";
 import { option, phrase } from "../options/phrase.ts";
 import type { Only } from "../options/schema.ts";
 import { UserError } from "../options/user_error.ts";
+import { resultOf } from "../model/lora_shape.ts";
 import { longerNote } from "../model/length_note.ts";
 import { trainsEmbeddings } from "./build.ts";
 import { describeResult, loadBase, openBase, otherResult, saveResult } from "./base_model.ts";
@@ -31,7 +32,7 @@ export async function finetuneRecipe<Given extends FinetuneInput>(
   // Read before training: nothing must fail once the model is trained.
   const files = await readBaseFiles(path), talk = conversing(options.template, tokenizer);
   const given = trainingShape(options, config);
-  if (continued && !given.lora) {
+  if (continued && resultOf(given.lora) === "model") {
     throw new UserError(
       phrase`${model}: is an adapter, and ${
         option("optimizer", options.optimizer)
@@ -67,7 +68,7 @@ export async function finetuneRecipe<Given extends FinetuneInput>(
     talk,
   };
   const writeCard = (folder: string, results: RunResults) => {
-    const kind = shape.lora ? "adapter" : "model";
+    const kind = resultOf(shape.lora);
     return writeRunCard(folder, { kind, base: model, chat: talk.about, options, results });
   };
   return {

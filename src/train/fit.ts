@@ -260,7 +260,8 @@ function lowerRanks({ config, options }: SizedRun): Values[] {
   const { optimizer, rank, loraRank } = options as Values;
   const method = methodOf(optimizer as MethodName), name = rankOptionOf(method);
   if (!name) return [];
-  const own = name === "rank" ? rankOf({ rank: rank as number }, config, method) : Number(loraRank);
+  const given = (name === "rank" ? rank : loraRank) as number | undefined;
+  const own = rankOf({ rank: given }, config, method);
   return halves(own, LEAST_RANK).map((rank) => ({ [name]: rank }));
 }
 

@@ -5,6 +5,7 @@ import { defineOptions, described, type Options, type Rule, section } from "../o
 import {
   FINETUNE_GRAD_NORM,
   loraFields,
+  loraSizes,
   memoryFields,
   startFields,
   trainedModel,
@@ -16,12 +17,12 @@ import {
   embeddingQuant,
   offloadEmbedding,
   optimizerField,
+  PRETRAIN_METHODS,
   quantisation,
   quantisesEmbeddings,
-  trainsAdapters,
 } from "./method_fields.ts";
-import { METHOD_NAMES, type MethodName, methodOf } from "./methods.ts";
-import { effectRules, MEMORY_EFFECTS } from "./option_effects.ts";
+import { METHOD_NAMES, type MethodName } from "./methods.ts";
+import { effectRules, MEMORY_EFFECTS, plansFinetuning } from "./option_effects.ts";
 import { knownPreset, startRule } from "./option_rules.ts";
 import type { MemoryInput, MemoryOptions } from "./option_types.ts";
 
@@ -51,7 +52,8 @@ export const sizeRules: readonly Rule[] = [
   knownPreset,
   ...effectRules(MEMORY_EFFECTS),
   ({ finetune, optimizer, from }) =>
-    finetune === false && from === undefined && trainsAdapters(methodOf(optimizer as MethodName))
+    finetune === false && from === undefined &&
+      !PRETRAIN_METHODS.includes(optimizer as MethodName)
       ? { option: "finetune", message: `must be on with ${optimizer}, which only fine-tunes` }
       : undefined,
   ({ rank }) =>
@@ -67,16 +69,15 @@ type Sizes = Omit<z.output<z.ZodObject<typeof sizeFields>>, "model">;
 
 /** `from` is the model of pre-training that continues. */
 export function deriveSizes(options: Sizes & { readonly from?: string }) {
-  const finetune = options.finetune ??
-    (options.from === undefined && trainsAdapters(methodOf(options.optimizer)));
+  const finetune = plansFinetuning(options);
   return {
     ...quantisation(options),
     finetune,
     maxGradNorm: options.maxGradNorm ?? (finetune ? FINETUNE_GRAD_NORM : 0),
     embeddingQuant: quantisesEmbeddings(
-      options.finetune ? options : { ...options, trainEmbeddings: true },
+      finetune ? options : { ...options, trainEmbeddings: true },
     ),
-    loraAlpha: options.loraAlpha ?? 2 * options.loraRank,
+    ...((finetune || options.from !== undefined) && loraSizes(options)),
   };
 }
 

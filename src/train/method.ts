@@ -12,9 +12,10 @@ import { effectiveRank, type RulesByKind } from "../optim/optimizer_shape.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
 import { readBaseConfig, readModelConfig } from "../formats/pretrained_model.ts";
 import type { TrainingShape } from "./build.ts";
+import { loraSizes } from "./fields.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
 import { chosenEmbeddingRule, trainsAdapters } from "./method_fields.ts";
-import { type Method, methodOf } from "./methods.ts";
+import { type Method, methodOf, resultOfMethod } from "./methods.ts";
 import type { MemoryOptions } from "./memory_options.ts";
 import type { PretrainOptions } from "./options.ts";
 import { presetOf, rankOf } from "./presets.ts";
@@ -119,7 +120,7 @@ export function trainingShape(
     weightGroupSize: options.weightGroupSize,
     embeddings: options.embedding4bit ? "nf4" : options.embeddingQuant ? "int8" : dtype,
     offloadedEmbedding: offloadedEmbedding(options, config),
-    ...trainedPart(options),
+    ...trainedPart(options, config),
     samplePositions: samplePositions(options, config),
     optimizer: {
       rules: {
@@ -217,28 +218,41 @@ function samplePositions(
   return Math.min(longestSequence(config), options.seqLen + options.sampleTokens);
 }
 
-/** Which parameters a run trains: in pre-training all of them, or adapters. */
+/** Which parameters a run trains: in pre-training all of them, or adapters, or these and the rest. */
 function trainedPart(
   options: MemoryOptions | PretrainOptions | FinetuneOptions,
+  config: LlamaConfig,
 ): Pick<TrainingShape, "trained" | "lora"> {
-  if ("loraRank" in options && trainsAdapters(methodOf(options.optimizer))) {
-    const { loraRank: rank, loraAlpha: alpha, loraDropout: dropout, loraTarget } = options;
-    const variant = variantOf({ rankStabilised: options.useRslora, dora: options.useDora });
+  const finetuning = "finetune" in options ? options.finetune : "template" in options;
+  const method = methodOf(options.optimizer);
+  if (trainsAdapters(method)) {
+    const isRandom = !finetuning && !("from" in options && options.from !== undefined);
+    const { loraDropout: dropout, loraTarget } = options;
+    const { loraRank = rankOf({}, config) } = options;
+    const { loraRank: rank, loraAlpha: alpha } = loraSizes({ ...options, loraRank });
+    const variant = {
+      ...variantOf({ rankStabilised: options.useRslora, dora: options.useDora }),
+      ...(resultOfMethod(method, { isRandom }) === "model" && { merged: true }),
+    };
     const all = loraTarget.includes("all");
     const targets = LORA_TARGETS.filter((name) =>
       loraTarget.includes(name) || all && PROJECTIONS.some((projection) => projection === name)
     );
-    const trained = options.trainEmbeddings ? "adapters_and_embeddings" : "adapters";
+    const trained = isRandom
+      ? "all_but_adapted"
+      : options.trainEmbeddings
+      ? "adapters_and_embeddings"
+      : "adapters";
     return { trained, lora: { rank, alpha, ...variant, targets, dropout } };
   }
-  const finetuning = "finetune" in options ? options.finetune : "template" in options;
   const whole = !finetuning || ("trainEmbeddings" in options && options.trainEmbeddings);
   return { trained: whole ? "all" : "body" };
 }
 
 /** Warnings to show before the run starts. */
 export function shapeWarnings(config: LlamaConfig, shape: TrainingShape): string[] {
-  const { projection, rank = projection?.rank } = shape.optimizer;
+  const { lora } = shape, merged = lora?.merged && !("modules" in lora) ? lora.rank : undefined;
+  const { projection, rank = projection?.rank ?? merged } = shape.optimizer;
   if (rank === undefined) return [];
   const C = config.hiddenSize, keys = config.keyValueHeads * config.headSize;
   const clamped = (what: string, allowed: number) =>

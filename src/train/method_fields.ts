@@ -14,8 +14,10 @@ import {
 
 export const trainsWeights = ({ trains }: Method) => trains === "weights";
 
-/** Methods that train weights: from random ones, only these do. */
+/** Methods that train weights. */
 export const WEIGHT_METHODS = methodsWith(trainsWeights);
+/** Methods that start from random weights. */
+export const PRETRAIN_METHODS = methodsWith(({ lr }) => lr.pretrain !== undefined);
 
 /** A method as documents generated from the schema show it, such as OpenAPI's. */
 export interface DescribedMethod {
@@ -122,6 +124,8 @@ export function chosenEmbeddingRule(
 
 /** Quantisation options are on by default with the methods that are defined by them. */
 export const hasInt8Weights = ({ weights }: Method) => weights === "int8";
+/** Whether weights may be in INT8: those of NF4 are in fewer bits already. */
+export const takesInt8 = ({ weights }: Method) => weights !== "nf4";
 export const hasInt4Projection = ({ projection }: Method) => projection === "int4";
 export const isLowRank = ({ projection }: Method) => projection !== undefined;
 export const trainsByAdam = ({ trains, rules }: Method) =>

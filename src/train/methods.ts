@@ -12,7 +12,7 @@ export interface Method {
   readonly title: string;
   /** What it does, in a sentence or two. */
   readonly about: string;
-  /** All weights, or small adapters beside the frozen weights of a given model. */
+  /** All weights, or small adapters beside frozen matrices. */
   readonly trains: "weights" | "adapters";
   /** Format of the projection matrices; `dtype` is that of the activations. */
   readonly weights: "dtype" | "int8" | "nf4";
@@ -42,7 +42,7 @@ export interface ApolloDefaults {
 
 /** Peak learning rates, by what a run does. */
 export interface DefaultRates {
-  /** Pre-training from random weights, which adapters do not do. */
+  /** Pre-training from random weights; a method without it needs those of a model. */
   readonly pretrain?: number;
   /**
    * Pre-training of a model that is trained already. A tenth of the rate from random weights: for
@@ -270,11 +270,12 @@ export const METHODS = {
   },
   lora: {
     title: "LoRA",
-    about: "Trains small adapters next to frozen weights. The result is an adapter.",
+    about: "Trains small adapters next to frozen weights. The result is an adapter; from random " +
+      "weights a whole model, of which all but the adapted matrices are trained as well.",
     trains: "adapters",
     weights: "dtype",
     rules: ADAM,
-    lr: { continue: 1e-4, finetune: 2e-4 },
+    lr: { pretrain: 0.003, continue: 1e-4, finetune: 2e-4 },
     aliases: [],
     optim: [],
     llamaFactory: { finetuning_type: "lora" },
@@ -325,6 +326,14 @@ export function hasNarrowMoments({ rules }: Method): boolean {
 export function rankOptionOf(method: Method): "rank" | "loraRank" | undefined {
   if (method.trains === "adapters") return "loraRank";
   return hasRank(method) ? "rank" : undefined;
+}
+
+/** What a run makes: an adapter beside the weights of a model, or a whole model. */
+export function resultOfMethod(
+  { trains }: Method,
+  { isRandom }: { readonly isRandom: boolean },
+): "adapter" | "model" {
+  return trains === "adapters" && !isRandom ? "adapter" : "model";
 }
 
 /** Whether a rank is part of it: that of its projections, or of the space in which it measures. */

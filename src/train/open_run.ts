@@ -3,6 +3,7 @@ import { MANIFEST_FILE } from "../formats/checkpoint/manifest.ts";
 import { type AccountWatch, PlanAllocator } from "../gpu/allocator.ts";
 import type { Scope } from "../gpu/scope.ts";
 import { uploadRope } from "../model/llama.ts";
+import { resultOf } from "../model/lora_shape.ts";
 import type { Phrase } from "../options/phrase.ts";
 import { wasGiven } from "../options/schema.ts";
 import { join } from "../packages/std_path.ts";
@@ -92,7 +93,7 @@ export async function openRun(
     onPreparation({ type: "preparation", what, share: read / bytes });
   const checkpoint = await startingPoint(
     options,
-    given.shape.lora ? "adapter" : "model",
+    resultOf(given.shape.lora),
     (message) => warnings.push(message),
     progressOf("checking a checkpoint"),
   );

@@ -13,6 +13,7 @@ import {
   isApollo,
   isLowRank,
   quantisation,
+  takesInt8,
   trainsAdapters,
   trainsByAdam,
   trainsWeights,
@@ -124,6 +125,10 @@ function asksForEmbeddings({ trainEmbeddings, addTokens }: Values): Piece | unde
   return trainEmbeddings === true ? option("trainEmbeddings", true) : undefined;
 }
 
+/** Whether pre-training has adapters beside the weights of a model, which stay as they are. */
+const adaptsModel = (options: Values) =>
+  trainsAdapters(method(options)) && options.from !== undefined;
+
 const quantised = (options: Values) => quantisation(options as Parameters<typeof quantisation>[0]);
 const method = ({ optimizer }: Values) => methodOf(optimizer as MethodName);
 
@@ -138,7 +143,7 @@ const PRESET_EFFECTS: readonly Effect[] = [
 
 /** Of the method, in every training run and its plan. */
 const METHOD_EFFECTS: readonly Effect[] = [
-  onlyWith(["weightQuant"], trainsWeights, "INT8 weights need"),
+  onlyWith(["weightQuant"], takesInt8, "INT8 weights need"),
   only(
     ["accumulatorQuant"],
     ({ gradientAccumulation }) => Number(gradientAccumulation) > 1,
@@ -154,7 +159,7 @@ const METHOD_EFFECTS: readonly Effect[] = [
     ({ optimizer }) =>
       `auto keeps a share of what GaLore projects to: give a number with ${optimizer}`,
   ),
-  onlyWith(["weightGroupSize"], trainsWeights, "groups of INT8 weights need"),
+  onlyWith(["weightGroupSize"], takesInt8, "groups of INT8 weights need"),
   only(
     ["weightGroupSize"],
     (options) => quantised(options).weightQuant || options.embeddingQuant === true,
@@ -177,7 +182,7 @@ const METHOD_EFFECTS: readonly Effect[] = [
     phrase`needs ${option("activationCheckpointing", true)}: it quantises what that keeps`,
   ),
   onlyWith(["adam4bit"], ({ rules }) => rules.matrices === "adam8bit", "4-bit moments need"),
-  onlyWith(["embeddingQuant"], trainsWeights, "INT8 embeddings need"),
+  onlyWith(["embeddingQuant"], takesInt8, "INT8 embeddings need"),
   only(
     ["embedding4bit"],
     (_, { embeddingQuant }) => embeddingQuant !== true,
@@ -259,10 +264,16 @@ const ROPE_EFFECTS: readonly Effect[] = [
   ),
 ];
 
-const ADAPTER_EFFECTS: readonly Effect[] = [
+/** Of adapters, which are merged into random weights. */
+const adapterEffects = (isRandom: (options: Values) => boolean): readonly Effect[] => [
   onlyWith(
     ["loraRank", "loraAlpha", "useRslora", "useDora", "loraDropout", "loraTarget"],
     trainsAdapters,
+  ),
+  only(
+    ["useDora"],
+    (options) => !isRandom(options),
+    "keeps lengths of rows beside a model's weights: adapters of random ones are merged into them",
   ),
   only(
     ["useDora"],
@@ -275,8 +286,9 @@ const ADAPTER_EFFECTS: readonly Effect[] = [
   onlyWith(["loraplusLrRatio", "loraplusLrEmbedding"], trainsAdapters),
   only(
     ["loraTarget"],
-    ({ loraTarget, trainEmbeddings, addTokens }) =>
-      !(trainEmbeddings === true || addTokens !== undefined) || !targetsVocabulary(loraTarget),
+    (options) =>
+      !isRandom(options) && asksForEmbeddings(options) === undefined ||
+      !targetsVocabulary(options.loraTarget),
     "has embed_tokens or lm_head, which are trained whole",
   ),
 ];
@@ -305,16 +317,18 @@ const GIVEN_ADAPTER_EFFECTS: readonly Effect[] = [
   ),
 ];
 
+/** What trains embedding and head in pre-training, if anything does. */
+const pretrainsEmbeddings = (options: Values) =>
+  adaptsModel(options) ? asksForEmbeddings(options) : "pre-training";
+
 export const PRETRAIN_EFFECTS: readonly Effect[] = [
   ...PRESET_EFFECTS,
   ...METHOD_EFFECTS,
-  fullRankSummed((options) =>
-    trainsAdapters(method(options)) ? asksForEmbeddings(options) : "pre-training"
-  ),
+  fullRankSummed(pretrainsEmbeddings),
   ...UPDATE_EFFECTS,
   ...ROUNDING_EFFECTS.map((effect) => where(({ from }) => from === undefined, effect)),
   ...TRAINED_ROUNDING_EFFECTS.map((effect) => where(({ from }) => from !== undefined, effect)),
-  ...ADAPTER_EFFECTS,
+  ...adapterEffects(({ from }) => from === undefined),
   ...LORA_PLUS_EFFECTS,
   only(
     ["ropeScaling"],
@@ -325,13 +339,11 @@ export const PRETRAIN_EFFECTS: readonly Effect[] = [
   ...ROPE_EFFECTS,
   only(
     ["trainEmbeddings"],
-    (options) => trainsAdapters(method(options)),
-    "applies to adapters: the other methods train every weight",
+    adaptsModel,
+    "applies to adapters beside a model's weights: other runs train embedding and head anyway",
   ),
-  embeddingsTrained((options) => !trainsAdapters(method(options))),
-  embeddingsFrozen((options) =>
-    trainsAdapters(method(options)) ? asksForEmbeddings(options) : "pre-training"
-  ),
+  embeddingsTrained((options) => !adaptsModel(options)),
+  embeddingsFrozen(pretrainsEmbeddings),
   only(
     ["evalShare"],
     ({ evalShare }, { evalData }) => evalShare === 0 || evalData === undefined,
@@ -343,7 +355,7 @@ export const FINETUNE_EFFECTS: readonly Effect[] = [
   ...METHOD_EFFECTS,
   fullRankSummed(asksForEmbeddings),
   ...UPDATE_EFFECTS,
-  ...ADAPTER_EFFECTS,
+  ...adapterEffects(() => false),
   ...LORA_PLUS_EFFECTS,
   ...GIVEN_ADAPTER_EFFECTS,
   embeddingsTrained(({ addTokens }) => addTokens !== undefined),
@@ -379,26 +391,34 @@ export const FINETUNE_EFFECTS: readonly Effect[] = [
   ),
 ];
 
-/** What plans fine-tuning only: `finetune` is on with adapters. */
-const plansFinetuning = (options: Values) =>
-  options.finetune === true || trainsAdapters(method(options));
+/** Whether a plan is of fine-tuning: as asked for, or by default with adapters. */
+export function plansFinetuning(
+  { finetune, from, optimizer }: {
+    readonly finetune?: unknown;
+    readonly from?: unknown;
+    readonly optimizer?: unknown;
+  },
+): boolean {
+  if (finetune !== undefined) return finetune === true;
+  return from === undefined && trainsAdapters(method({ optimizer }));
+}
+
+/** What trains embedding and head in a run that is planned, if anything does. */
+const plansEmbeddings = (options: Values) =>
+  plansFinetuning(options) ? asksForEmbeddings(options) : pretrainsEmbeddings(options);
 
 export const MEMORY_EFFECTS: readonly Effect[] = [
   ...PRESET_EFFECTS,
   ...METHOD_EFFECTS,
-  ...ADAPTER_EFFECTS,
+  ...adapterEffects((options) => !plansFinetuning(options) && options.from === undefined),
   only(
     ["trainEmbeddings"],
-    plansFinetuning,
-    phrase`needs ${option("finetune", true)}: pre-training trains every weight`,
+    (options) => plansFinetuning(options) || adaptsModel(options),
+    phrase`needs ${option("finetune", true)}: pre-training trains embedding and head anyway`,
   ),
-  fullRankSummed((options) =>
-    plansFinetuning(options) ? asksForEmbeddings(options) : "pre-training"
-  ),
-  embeddingsTrained((options) => !plansFinetuning(options)),
-  embeddingsFrozen((options) =>
-    plansFinetuning(options) ? asksForEmbeddings(options) : "pre-training"
-  ),
+  fullRankSummed(plansEmbeddings),
+  embeddingsTrained((options) => !plansFinetuning(options) && !adaptsModel(options)),
+  embeddingsFrozen(plansEmbeddings),
 ];
 
 /**

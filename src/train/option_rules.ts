@@ -2,8 +2,8 @@
 import { PRESETS } from "../model/config.ts";
 import { option, phrase } from "../options/phrase.ts";
 import type { Rule } from "../options/schema.ts";
-import { trainsAdapters, WEIGHT_METHODS } from "./method_fields.ts";
-import { type MethodName, methodOf } from "./methods.ts";
+import { PRETRAIN_METHODS } from "./method_fields.ts";
+import type { MethodName } from "./methods.ts";
 import { looksLikePath, PRESET_NAMES, presetOf } from "./presets.ts";
 
 /** A run starts from random weights, or from those of a model. */
@@ -33,15 +33,15 @@ export const startRule: Rule = ({ model, from }, given) => {
   };
 };
 
-/** Refuses adapters beside random weights. */
+/** Refuses to start from random weights with what needs those of a model. */
 export const adaptersRule: Rule = ({ optimizer }, { from }) =>
   from === undefined && optimizer !== undefined &&
-    trainsAdapters(methodOf(optimizer as MethodName))
+    !PRETRAIN_METHODS.includes(optimizer as MethodName)
     ? {
       option: "optimizer",
       message: phrase`${String(optimizer)} trains adapters beside the weights of a model, which ${
         option("from")
-      } names; from random weights: ${WEIGHT_METHODS.join(", ")}`,
+      } names; from random weights: ${PRETRAIN_METHODS.join(", ")}`,
     }
     : undefined;
 

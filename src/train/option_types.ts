@@ -157,14 +157,14 @@ export interface MemoryOptions {
   readonly trainEmbeddings: boolean;
   /**
    * Rank of the adapters.
-   * @default 8
+   * @default 8; from random weights a quarter of the model's width
    */
-  readonly loraRank: number;
+  readonly loraRank?: number;
   /**
    * Alpha; updates are scaled by alpha / rank.
    * @default twice `loraRank`
    */
-  readonly loraAlpha: number;
+  readonly loraAlpha?: number;
   /**
    * Scale updates by alpha / √rank instead (rsLoRA), so that high ranks are not scaled down;
    * `loraAlpha` then means more.
@@ -433,10 +433,10 @@ export interface PretrainOptions {
   /**
    * Peak learning rate.
    * @default 0.01 with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, apollo, q_apollo; 0.001
-   * with adamw, adamw8bit, scale, scale8bit, muon, muon8bit; 0.003 with apollo_mini, q_apollo_mini;
-   * with `from`, 0.001 with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, apollo, q_apollo;
-   * 0.0001 with adamw, adamw8bit, scale, scale8bit, muon, muon8bit, lora, qlora; 0.0003 with
-   * apollo_mini, q_apollo_mini
+   * with adamw, adamw8bit, scale, scale8bit, muon, muon8bit; 0.003 with apollo_mini, q_apollo_mini,
+   * lora; with `from`, 0.001 with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, apollo,
+   * q_apollo; 0.0001 with adamw, adamw8bit, scale, scale8bit, muon, muon8bit, lora, qlora; 0.0003
+   * with apollo_mini, q_apollo_mini
    */
   readonly lr: number;
   /**
@@ -490,14 +490,14 @@ export interface PretrainOptions {
   readonly offloadEmbedding: boolean;
   /**
    * Rank of the adapters.
-   * @default 8
+   * @default 8; from random weights a quarter of the model's width
    */
-  readonly loraRank: number;
+  readonly loraRank?: number;
   /**
    * Alpha; updates are scaled by alpha / rank.
    * @default twice `loraRank`
    */
-  readonly loraAlpha: number;
+  readonly loraAlpha?: number;
   /**
    * Scale updates by alpha / √rank instead (rsLoRA), so that high ranks are not scaled down;
    * `loraAlpha` then means more.
@@ -953,7 +953,7 @@ export interface FinetuneOptions {
   readonly neftuneNoiseAlpha: number;
   /**
    * Rank of the adapters.
-   * @default 8
+   * @default 8; from random weights a quarter of the model's width
    */
   readonly loraRank: number;
   /**

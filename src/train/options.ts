@@ -12,6 +12,7 @@ import {
   inMemoryToo,
   loraFields,
   loraRateFields,
+  loraSizes,
   memoryFields,
   MOMENTUM_RESET,
   optimizerFields,
@@ -136,7 +137,7 @@ export const pretrainOptions: Options<PretrainOptions, PretrainInput> = defineOp
       maxGradNorm: options.maxGradNorm ?? 0,
       lr: options.lr ?? (from === undefined ? rates.pretrain! : rates.continue),
       apolloScale: options.apolloScale ?? methodOf(optimizer).apollo?.scale ?? 1,
-      loraAlpha: options.loraAlpha ?? 2 * options.loraRank,
+      ...(from !== undefined && loraSizes(options)),
       warmupSteps: options.warmupSteps ?? Math.round(options.steps / 10),
     };
   },

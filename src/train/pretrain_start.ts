@@ -11,6 +11,7 @@ import { isGgufPath } from "../files/gguf_path.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { initializeAll } from "../model/initialize.ts";
+import { resultOf } from "../model/lora_shape.ts";
 import type { LlamaParameters } from "../model/parameters.ts";
 import { longerNote } from "../model/length_note.ts";
 import { option, type Phrase, phrase } from "../options/phrase.ts";
@@ -25,6 +26,7 @@ import {
 } from "./base_model.ts";
 import type { TrainedModel } from "./build.ts";
 import type { OnWritten } from "./events.ts";
+import { initializeAdapters } from "./initialize_adapters.ts";
 import { resolveRunConfig, trainingShape, type Vocabulary } from "./method.ts";
 import type { PretrainOptions } from "./options.ts";
 import { presetOf } from "./presets.ts";
@@ -76,12 +78,13 @@ async function randomStart(options: PretrainOptions): Promise<PretrainStart> {
     warnings: await startNotes(options, model, config, tokenizer),
     evaluateFirst: false,
     card: { kind: "model" },
-    async start(gpu, { model: { parameters }, scratch }, onPreparation, resumed) {
-      if (resumed) return; // random weights are all trained
+    async start(gpu, { model, scratch }, onPreparation, resumed) {
+      if (resumed) return; // random weights are all kept
       const onProgress = onPreparation &&
         ((share: number) =>
           onPreparation({ type: "preparation", what: "initialising weights", share }));
-      await initializeAll(gpu, config, parameters, { seed, scratch, onProgress });
+      await initializeAll(gpu, config, model.parameters, { seed, scratch, onProgress });
+      initializeAdapters(gpu, model, seed);
     },
     describe,
     save: (gpu, { model: { parameters } }, onProgress) =>
@@ -162,7 +165,7 @@ async function trainedStart(options: PretrainOptions, model: string): Promise<Pr
       ...await otherResult(output, shape),
     ],
     evaluateFirst: true,
-    card: { kind: shape.lora ? "adapter" : "model", base: model, chat: talk.about },
+    card: { kind: resultOf(shape.lora), base: model, chat: talk.about },
     start: (gpu, training, onPreparation, resumed) =>
       loadBase(gpu, training, { path, config, seed, resumed }, onPreparation),
     base: origin,

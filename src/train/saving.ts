@@ -1,6 +1,7 @@
 /** What a run writes to its output folder besides metrics: checkpoints, and the model at its end. */
 import { diskFault } from "../files/disk_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import { resultOf } from "../model/lora_shape.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
 import { dirname, resolve } from "../packages/std_path.ts";
@@ -131,7 +132,7 @@ export class Saving {
       .catch((error): never => {
         throw this.#unsaved(error);
       });
-    this.#result = recipe.shape.lora ? { adapter: path } : { model: path };
+    this.#result = { [resultOf(recipe.shape.lora)]: path };
   }
 
   /** Why the model is not saved, and where its weights are. The disk's own errors say what helps. */

@@ -71,7 +71,7 @@ const MODEL = { model: "./config.json" };
  * trained for another reason: added tokens, or an adapter that has them whole.
  */
 function sizeOptionsOf({ options, shape }: SizedRun): Values {
-  const run = options as Values, isFinetuning = "template" in run;
+  const run = options as Values, isFinetuning = "template" in run, isRun = "output" in run;
   const always = ["batchSize", "seqLen"], otherwise = ["model", "vocabSize", "fit"];
   const names = Object.keys(memoryOptions.fields).filter((name) =>
     !otherwise.includes(name) && run[name] !== undefined &&
@@ -82,9 +82,9 @@ function sizeOptionsOf({ options, shape }: SizedRun): Values {
   return {
     ...given,
     ...(given.from === undefined ? MODEL : undefined),
-    ...(isFinetuning && { finetune: true }),
-    ...(shape && (isFinetuning || shape.lora) && trainsEmbeddings(shape) &&
-      { trainEmbeddings: true }),
+    ...(isRun && given.from === undefined && { finetune: isFinetuning }),
+    ...(shape && (isFinetuning || given.from !== undefined && shape.lora) &&
+      trainsEmbeddings(shape) && { trainEmbeddings: true }),
   };
 }
 

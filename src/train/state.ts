@@ -59,8 +59,11 @@ export interface StateTensor {
   readonly tensor: Tensor;
 }
 
-/** Weights, rule states, projections and leading vectors, in the device's own layout. */
-export function stateTensors({ optimizer }: Training): StateTensor[] {
+/**
+ * Weights, rule states, projections and leading vectors, in the device's own layout; and what is kept
+ * beside adapters that are merged into it.
+ */
+export function stateTensors({ model: { parameters }, optimizer }: Training): StateTensor[] {
   const found: StateTensor[] = [];
   const add = (name: string, tensor: Tensor | undefined) => {
     if (!tensor) return;
@@ -75,6 +78,9 @@ export function stateTensors({ optimizer }: Training): StateTensor[] {
     add(`${name}.leading`, projector?.leading);
     add(`${name}.fira.last`, fira?.last);
     add(`${name}.stable_spam`, stableSpam);
+  }
+  for (const { name, weight, kept, trainable } of parameters.all) {
+    if (kept && !trainable) add(name, weight);
   }
   return found;
 }

@@ -22,9 +22,7 @@ export function prepare(gpu: Gpu, { model, optimizer }: Training): void {
   uploadRope(gpu, model);
   // What is in NF4 or in host memory is only ever read from a file; zeros multiply as fast.
   for (const { host } of model.parameters.all) host?.clear();
-  const all = model.parameters.all.filter(({ kind, weight, host }) =>
-    kind !== "adapter" && weight.dtype !== "nf4" && !host
-  );
+  const all = model.parameters.all.filter(({ weight, host }) => weight.dtype !== "nf4" && !host);
   const pass = new KernelPass(gpu), scratch = optimizer.idle;
   initialize(gpu, pass, model.config, { ...model.parameters, all }, { seed: 1, scratch });
   pass.submit();

@@ -10,7 +10,15 @@ gpuTest("a large matrix is drawn in blocks, which have the bits of the whole", a
   const shape = [4200, 8192], index = 3, name = "model.embed_tokens.weight";
   const spec = { name, shape, dtype: "bfloat16", purpose: "weights" } as const;
   const [weight, whole] = [gpu.tensor(spec), gpu.tensor(spec)];
-  const parameter: Parameter = { name, kind: "embedding", shape, weight, index, trainable: true };
+  const parameter: Parameter = {
+    name,
+    kind: "embedding",
+    shape,
+    weight,
+    index,
+    trainable: true,
+    kept: true,
+  };
   const parameters = { all: [parameter] } as unknown as LlamaParameters, shares: number[] = [];
   const onProgress = (share: number) => shares.push(share);
   await initializeAll(gpu, TINY, parameters, { seed: 7, scratch: weight, onProgress });

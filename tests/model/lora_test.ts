@@ -6,7 +6,7 @@ import type { Gpu } from "../../src/gpu/gpu.ts";
 import { lossAndGradients } from "../../src/inference/loss_and_gradients.ts";
 import { packTensor } from "../../src/numbers/plain.ts";
 import type { Adapter, Parameter } from "../../src/model/parameters.ts";
-import { unpacker } from "../../src/formats/pretrained.ts";
+import { unpacker } from "../../src/formats/tensor_values.ts";
 import { assertClose, download, gpuTest, randomNormal, runPass, upload } from "../support.ts";
 import {
   type AdaptedModel,
@@ -181,7 +181,15 @@ function randomAdapter(
   const factor = (name: string, shape: [number, number], position: number) => {
     const values = randomNormal(shape[0] * shape[1], 10 + position);
     const weight = upload(gpu, name, shape, values);
-    const parameter = { name, kind: "adapter", shape, weight, trainable: true, index: position };
+    const parameter = {
+      name,
+      kind: "adapter",
+      shape,
+      weight,
+      trainable: true,
+      kept: true,
+      index: position,
+    };
     return [parameter as Parameter, values] as const;
   };
   const [a, aValues] = factor("lora_A", [rank, inner], index);

@@ -62,6 +62,7 @@ export class DrivenOptimizer {
       kind: kindOf(shape),
       weight: upload(gpu, name, shape),
       trainable: true,
+      kept: true,
       index,
     }));
     const parameters = { all: this.#parameters } as unknown as LlamaParameters;

@@ -162,7 +162,7 @@ for (
     [{ model: "llama_nano", from: "x" }, 'model: starts from random weights, from: "x" from those'],
     [{}, "model: is required: a preset or a config.json to train from random weights, or from"],
     [{ from: "llama_nano" }, "from: llama_nano is a preset, which has no weights"],
-    [{ model: "llama_nano", optimizer: "lora" }, "optimizer: lora trains adapters beside the"],
+    [{ model: "llama_nano", optimizer: "qlora" }, "optimizer: qlora trains adapters beside the"],
     [{ model: "llama_nano", ropeScaling: "yarn" }, "ropeScaling: needs from"],
     [{ from: "x", optimizer: "lora", ropeScaling: "yarn" }, "ropeScaling: cannot be saved with"],
     [{ from: "x", trainEmbeddings: true }, "trainEmbeddings: applies to adapters"],

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { finetuneOptions } from "../../src/train/finetune_options.ts";
-import { WEIGHT_METHODS } from "../../src/train/method_fields.ts";
+import { PRETRAIN_METHODS } from "../../src/train/method_fields.ts";
 import { METHOD_NAMES, methodNamed, methodOf, rankOptionOf } from "../../src/train/methods.ts";
 import { pretrainOptions } from "../../src/train/options.ts";
 import { runTraining, TINY, trainingTest, withWorkshop } from "./support.ts";
@@ -28,10 +28,9 @@ Deno.test("names of optimizers are those of transformers, and name one method ea
 Deno.test("a method has rates for the runs that it is for, and takes its rank option", () => {
   const run = { model: "llama_nano", data: ["-"], output: "-" };
   for (const optimizer of METHOD_NAMES) {
-    const { lr, trains } = methodOf(optimizer);
+    const { lr } = methodOf(optimizer);
     assertEquals(finetuneOptions.parse({ ...run, optimizer }).lr, lr.finetune);
-    assertEquals(trains === "weights", lr.pretrain !== undefined, optimizer);
-    if (trains === "weights") {
+    if (lr.pretrain !== undefined) {
       assertEquals(pretrainOptions.parse({ ...run, optimizer }).lr, lr.pretrain);
     }
     const rank = rankOptionOf(methodOf(optimizer));
@@ -43,7 +42,21 @@ const SUMMED = { batchSize: 1, gradientAccumulation: 2, accumulatorQuant: true }
 
 /** The methods, and embedding and head in INT8. */
 const RUNS: Readonly<Record<string, { change: Record<string, unknown>; tied?: true }>> = {
-  ...Object.fromEntries(WEIGHT_METHODS.map((optimizer) => [optimizer, { change: { optimizer } }])),
+  ...Object.fromEntries(
+    PRETRAIN_METHODS.map((optimizer) => [optimizer, { change: { optimizer } }]),
+  ),
+  "LoRA beside INT8 matrices, accumulated, clipped, recomputed": {
+    change: {
+      optimizer: "lora",
+      weightQuant: true,
+      weightGroupSize: 64,
+      activationCheckpointing: true,
+      batchSize: 1,
+      gradientAccumulation: 2,
+      maxGradNorm: 1,
+    },
+    tied: true,
+  },
   "Muon with INT8 weights": { change: { optimizer: "muon", weightQuant: true } },
   "SCALE, gradients summed in INT8, those of head and embedding too": {
     change: { optimizer: "scale", ...SUMMED, maxGradNorm: 1 },

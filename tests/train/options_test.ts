@@ -48,8 +48,6 @@ Deno.test("defaults are Q-GaLore's", () => {
     queueSize: 5,
     stochasticRound: true,
     trainEmbeddings: false,
-    loraRank: 8,
-    loraAlpha: 16,
     useRslora: false,
     useDora: false,
     loraDropout: 0,

@@ -6,7 +6,7 @@ import { isThere } from "../../files/stat.ts";
 import { PlanAllocator } from "../../gpu/allocator.ts";
 import type { TensorReader } from "../../gpu/tensor.ts";
 import type { LlamaConfig } from "../../model/config.ts";
-import type { LoraShape } from "../../model/lora_shape.ts";
+import { type LoraShape, resultOf } from "../../model/lora_shape.ts";
 import { createParameters, type LlamaParameters } from "../../model/parameters.ts";
 import { CheckpointError, ENTRIES_FILE, MANIFEST_FILE } from "./manifest.ts";
 import { type Checkpoint, readCheckpoint } from "./reader.ts";
@@ -18,14 +18,16 @@ export interface CheckpointContents extends Disposable {
   readonly config: LlamaConfig;
   /** Format of the model that is saved from it. */
   readonly dtype: "bfloat16" | "float32";
-  /** All of the model's, adapters included; those that are trainable are in the checkpoint. */
+  /** All of the model's, adapters included; those that are kept are in the checkpoint. */
   readonly parameters: LlamaParameters;
   readonly lora?: LoraShape & { readonly dropout: number };
+  /** What is saved from it. */
+  readonly result: "adapter" | "model";
   /** Where the other weights are: a path or `hf:…`; unknown in a checkpoint of an old version. */
   readonly base?: string;
   /** What its weights were when the run began: see weights_mark.ts; unknown in old versions' checkpoints. */
   readonly baseMark?: string;
-  /** Reads the trainable parameters' tensors. A damaged one is a {@link CheckpointError}. */
+  /** Reads the tensors of kept parameters. A damaged one is a {@link CheckpointError}. */
   readonly reader: TensorReader;
 }
 
@@ -38,7 +40,7 @@ const schema = z.looseObject({
     weights: z.enum(["int8", "nf4", "bfloat16", "float32"]),
     weightGroupSize: z.number(),
     embeddings: z.enum(["int8", "nf4", "bfloat16", "float32"]),
-    trained: z.enum(["all", "body", "adapters", "adapters_and_embeddings"]),
+    trained: z.enum(["all", "body", "adapters", "adapters_and_embeddings", "all_but_adapted"]),
     lora: z.looseObject({ dropout: z.number() }).optional(),
   }),
   base: z.string().optional(),
@@ -76,6 +78,7 @@ export async function openCheckpoint(path: string): Promise<CheckpointContents> 
     dtype: shape.dtype,
     parameters,
     lora,
+    result: resultOf(lora),
     base,
     baseMark,
     reader: readerOf(checkpoint, file),

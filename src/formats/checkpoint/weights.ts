@@ -2,19 +2,16 @@
  * A checkpoint's weights as files of weights have them: in the values of the model, or adapter, that
  * is saved from it, bit for bit. So a run that was stopped can be used as it is.
  */
-import { rowRange, type Tensor, type TensorReader } from "../../gpu/tensor.ts";
-import { ADAPTER_PREFIX, type Parameter } from "../../model/parameters.ts";
-import { columnsOf, elementsOf } from "../../numbers/layout.ts";
+import type { TensorReader } from "../../gpu/tensor.ts";
+import { ADAPTER_PREFIX, type Parameter, wholeParameters } from "../../model/parameters.ts";
+import { elementsOf } from "../../numbers/layout.ts";
 import { unpackTensor } from "../../numbers/plain.ts";
 import { UserError } from "../../options/user_error.ts";
 import { type FloatType, fromFloat32, toFloat32 } from "../element_types.ts";
 import { fileShape, isTransposed, transposed } from "../peft/layout.ts";
-import { unpacker } from "../pretrained.ts";
+import { mergedValues, type ReadValues, valuesOf } from "../tensor_values.ts";
 import type { WeightFile, WeightInfo } from "../weight_file.ts";
 import type { CheckpointContents } from "./contents.ts";
-
-/** Values of a tensor, flattened: elements [start, end). */
-type Read = (start: number, end: number) => Promise<Float32Array<ArrayBuffer>>;
 
 /**
  * The model's weights, of which those that were not trained are read from `base`. Throws a {@link
@@ -23,16 +20,18 @@ type Read = (start: number, end: number) => Promise<Float32Array<ArrayBuffer>>;
 export function modelWeights(contents: CheckpointContents, base?: WeightFile): WeightFile {
   const { path, parameters, reader, dtype } = contents;
   const type = dtype === "float32" ? "F32" : "BF16";
-  const entries = parameters.all.map(({ name, shape, weight, trainable }) => {
-    if (trainable) return [{ name, shape, dtype: type }, valuesOf(reader, weight)] as const;
+  const entries = wholeParameters(parameters).map(({ parameter, adapter }) => {
+    const { name, shape, weight, kept } = parameter, info = { name, shape, dtype: type };
+    if (adapter) return [info, mergedValues(reader, parameter, adapter)] as const;
+    if (kept) return [info, valuesOf(reader, weight)] as const;
     if (!base) {
       throw new UserError(
         `${path}: holds no ${name}, which was not trained, and does not say where it is`,
         "an earlier version of this program wrote it: resume the run, and use its next checkpoint",
       );
     }
-    const read: Read = (start, end) => base.readFloat32(name, start, end - start);
-    return [{ name, shape, dtype: type }, read] as const;
+    const read: ReadValues = (start, end) => base.readFloat32(name, start, end - start);
+    return [info, read] as const;
   });
   return weightFile(contents, entries.map(([info, read]) => [info, rounded(type, read)]));
 }
@@ -42,7 +41,7 @@ export function adapterWeights(contents: CheckpointContents): WeightFile {
   const { parameters, reader } = contents;
   const { all, embedding, head } = parameters;
   const entries = all.filter(({ kind }) => kind === "adapter")
-    .map((parameter): [WeightInfo, Read] => {
+    .map((parameter): [WeightInfo, ReadValues] => {
       const { name } = parameter;
       return [{ name, shape: fileShape(parameter), dtype: "F32" }, factor(reader, parameter)];
     });
@@ -59,7 +58,7 @@ export function adapterWeights(contents: CheckpointContents): WeightFile {
 /** Closing the file closes the checkpoint. */
 function weightFile(
   contents: CheckpointContents,
-  entries: readonly (readonly [WeightInfo, Read])[],
+  entries: readonly (readonly [WeightInfo, ReadValues])[],
 ): WeightFile {
   const reads = new Map(entries.map(([{ name }, read]) => [name, read]));
   const tensors = new Map(entries.map(([info]) => [info.name, info]));
@@ -74,31 +73,13 @@ function weightFile(
 }
 
 /** As a file of that type has them. */
-function rounded(type: FloatType, read: Read): Read {
+function rounded(type: FloatType, read: ReadValues): ReadValues {
   if (type === "F32") return read;
   return async (start, end) => toFloat32(type, fromFloat32(type, await read(start, end)));
 }
 
-/** Dequantised, whole rows at a time. */
-function valuesOf(reader: TensorReader, weight: Tensor): Read {
-  const columns = columnsOf(weight.shape);
-  let unpacking: ReturnType<typeof unpacker> | undefined;
-  return async (start, end) => {
-    const unpack = await (unpacking ??= unpacker(reader, weight));
-    // Read in order: those of all tensors together are a hundredth of a model.
-    if (end === elementsOf(weight)) unpacking = undefined;
-    if (weight.shape.length === 1) {
-      return unpack.values(weight, await reader.read(weight)).slice(start, end);
-    }
-    const first = Math.floor(start / columns);
-    const rows = rowRange(weight, first, Math.ceil(end / columns));
-    const values = unpack.values(rows, await reader.read(rows)), skipped = first * columns;
-    return values.subarray(start - skipped, end - skipped);
-  };
-}
-
 /** In the layout of files. */
-function factor(reader: TensorReader, parameter: Parameter): Read {
+function factor(reader: TensorReader, parameter: Parameter): ReadValues {
   const { weight } = parameter;
   if (!isTransposed(parameter)) return valuesOf(reader, weight);
   return async (start, end) => {

@@ -129,7 +129,7 @@ async function openFolder(
     return { config, file: finiteWeights(weights), baseMark: weights.metadata[BASE_MARK] };
   }
   const contents = await openCheckpoint(folder), { lora, parameters, base } = contents;
-  if (!lora) {
+  if (!lora || contents.result === "model") {
     contents[Symbol.dispose]();
     throw new UserError(`${folder}: is a checkpoint of a model, not of an adapter`);
   }

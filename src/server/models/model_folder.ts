@@ -1,7 +1,6 @@
 /** All models: those in the models folder, and results of jobs. */
 import { join } from "../../packages/std_path.ts";
-import { trainsAdapters } from "../../train/method_fields.ts";
-import { methodNamed, methodOf } from "../../train/methods.ts";
+import { methodNamed, methodOf, resultOfMethod } from "../../train/methods.ts";
 import { ApiError } from "../api_error.ts";
 import { checkpointModelFolder } from "../jobs/checkpoint_models.ts";
 import { type FoundModel, scanModels } from "./scan.ts";
@@ -153,9 +152,10 @@ export class ModelFolder implements Models {
 }
 
 /** Whether its result is an adapter of its base model. */
-function hasAdapter({ options }: Pick<JobRecord, "options">): boolean {
+function hasAdapter({ kind, options }: Pick<JobRecord, "kind" | "options">): boolean {
   const method = methodNamed(options.optimizer);
-  return !!method && trainsAdapters(methodOf(method));
+  const isRandom = kind === "pretraining" && options.from === undefined;
+  return !!method && resultOfMethod(methodOf(method), { isRandom }) === "adapter";
 }
 
 function resultFolder(job: JobRecord, storage: Services["storage"]): string {

@@ -23,7 +23,7 @@ export async function savedFolder(path: string): Promise<SavedFolder | undefined
     }
     if (!await isCheckpoint(model)) return model === path ? undefined : { model };
     using contents = await openCheckpoint(model);
-    const isWhole = contents.parameters.all.every(({ trainable }) => trainable);
+    const isWhole = contents.parameters.all.every(({ kept }) => kept);
     return { model, base: isWhole ? undefined : contents.base };
   } catch (error) {
     const isExpected = error instanceof UserError || error instanceof CheckpointError ||
