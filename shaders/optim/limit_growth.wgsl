@@ -1,4 +1,4 @@
-// The norm-growth limiter (Chen et al. 2024, "Fira", section 4.3; also in APOLLO, algorithm 1): the
+// The norm-growth limiter (Chen et al. 2024, "Fira", section 4.2; also in APOLLO, section 3): the
 // norm of an update, here of channels to be multiplied by factors, grows at most by a factor of gamma
 // a step:
 //   norm = √Σ factors²·squares

@@ -29,3 +29,6 @@ export const TURNS = {
   up: turn("up", "mlp"),
   dkeyValue: turn("up", "attention"),
 };
+
+/** Not turns, but neighbours: gradients that are clipped together, in so many buffers. */
+export const keptGradients = (buffer: number): Turn => turn(`kept_gradients.${buffer}`, "step");

@@ -8,8 +8,17 @@ import { gradientBlockCount } from "./gradient_blocks.ts";
 import type { Clipping } from "./optimizer_shape.ts";
 import type { ParameterState } from "./parameter_state.ts";
 
+/** The norm of all gradients of a step, and what it may be; 0 is any. */
+export interface StepNorm {
+  /** The sum of its squares. */
+  readonly norm: SumOfSquares;
+  readonly most: number;
+}
+
 export class GradientClipping {
-  /** Where the first square of each is. */
+  /** Gradients that are clipped together, and kept in float32: those of a buffer as one. */
+  readonly #kept: readonly Tensor[];
+  /** Where the first square of each other is. */
   readonly #places = new Map<ParameterState, number>();
 
   /** `squares` has an element for each gradient, or block of one. */
@@ -18,14 +27,17 @@ export class GradientClipping {
     states: readonly ParameterState[],
     private readonly squares: Tensor,
   ) {
-    let next = 0;
+    const isKept = ({ accumulated }: ParameterState) => kind === "step" && accumulated;
+    this.#kept = buffersOf(states.flatMap((state) => isKept(state) || []));
+    let next = this.#kept.length;
     for (const state of states) {
+      if (isKept(state)) continue;
       this.#places.set(state, next);
       next += gradientBlockCount(state);
     }
   }
 
-  /** Sums the squares of a gradient, or of a block of it. */
+  /** Sums the squares of a gradient, or of a block of it; those that are kept are measured together. */
   measure(pass: KernelPass, state: ParameterState, x: Tensor, block?: Range): SumOfSquares {
     const index = this.#places.get(state)! + (block ? block.start / state.blockRows! : 0);
     const squares = { out: this.squares, index };
@@ -33,24 +45,42 @@ export class GradientClipping {
     return squares;
   }
 
+  /** Whether a gradient is clipped by {@link clipKept}. */
+  keeps(state: ParameterState): boolean {
+    return !this.#places.has(state);
+  }
+
+  /** Once all others are measured: sums up, and scales down what is kept if the norm is too large. */
+  clipKept(pass: KernelPass, { norm, most }: StepNorm): void {
+    for (const [index, x] of this.#kept.entries()) {
+      sum(pass, { x, out: this.squares, index, squared: true });
+    }
+    this.sumUp(pass, norm);
+    if (most > 0) { for (const x of this.#kept) clipNorm(pass, { x, squares: norm, most }); }
+  }
+
   /** Sums what was measured of all gradients. */
   sumUp(pass: KernelPass, norm: SumOfSquares): void {
     sum(pass, { x: this.squares, ...norm });
   }
 
-  /** Scales a gradient down if its norm, or that of all, exceeds the limit; 0 is none. */
+  /** Scales any other gradient down if its norm, or that of all, is too large. */
   clip(
     pass: KernelPass,
     state: ParameterState,
-    { x, block, norm, most }: {
-      readonly x: Tensor;
-      readonly block?: Range;
-      /** Of all gradients, where they are clipped by it. */
-      readonly norm: SumOfSquares;
-      readonly most: number;
-    },
+    { x, block, norm, most }: StepNorm & { readonly x: Tensor; readonly block?: Range },
   ): void {
     const squares = this.kind === "step" ? norm : this.measure(pass, state, x, block);
     if (most > 0) clipNorm(pass, { x, squares, most });
   }
+}
+
+/** Float32 tensors, those that lie side by side in a buffer as one vector: nothing else is in it. */
+function buffersOf(tensors: readonly Tensor[]): Tensor[] {
+  return [...Map.groupBy(tensors, ({ buffer }) => buffer).values()].map((together) => {
+    const [first] = together, ends = together.map((part) => part.byteOffset + part.byteLength);
+    const byteOffset = Math.min(...together.map((part) => part.byteOffset));
+    const byteLength = Math.max(...ends) - byteOffset, elements = byteLength / 4;
+    return { ...first, shape: [elements], stride: elements, byteOffset, byteLength };
+  });
 }

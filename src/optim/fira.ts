@@ -1,14 +1,15 @@
 /**
- * Fira (Chen et al. 2024, arXiv 2410.01623, section 4): what a projection leaves of a gradient is
+ * Fira (Chen et al. 2024, arXiv 2410.01623, algorithm 1): what a projection leaves of a gradient is
  * applied too, channel by channel scaled as the rule scales the low-rank gradient R, and its norm
  * grows by at most 1% a step:
  *
+ *   N = the rule's update from R, without the rate
  *   φ_i = ‖N_i‖ / ‖R_i‖          channels: the columns of R (R, n), the rows of R (m, R)
  *   S = φ ∘ (G − back(R))        then S *= min(1, γ·‖S of the last step‖ / ‖S‖), γ = 1.01
- *   ΔW = −lr · c_t · (α·back(N) + S)
+ *   ΔW = −lr · α · (back(N) + S)
  *
- * N is without the correction c_t of Adam's bias, and S without the rate, as in the authors' code:
- * neither counts as growth. That code subtracts α·back(R), so that S keeps a part of what is projected.
+ * The authors' code (FiraAdamW) is another where α is not 1: S keeps (1 − α)·back(R) and is applied at
+ * the whole rate. Its N, unlike the paper's, has the correction of Adam's bias only after the limiter.
  */
 import type { Allocator } from "../gpu/allocator.ts";
 import type { KernelPass } from "../gpu/pass.ts";
@@ -64,37 +65,29 @@ export interface FiraStep {
   readonly lr: number;
   /** α. */
   readonly alpha: number;
-  /** c_t. */
-  readonly correction: number;
-  /** Overwrites R with the rule's update at a learning rate of 1, which is −c_t·N. */
+  /** Overwrites R with the rule's update at a learning rate of 1, which is −N. */
   readonly applyRule: () => void;
 }
 
 /** Overwrites a gradient, of which R is the projection, with the update to add to the weight. */
 export function firaUpdate(pass: KernelPass, matmuls: MatmulWorkspace, step: FiraStep): void {
-  const { projector, state: { last }, gradient, lowRank, lr, alpha, correction } = step;
+  const { projector, state: { last }, gradient, lowRank } = step;
   const channels = projector.side === "right" ? "rows" : "columns";
   const view = scratchViews("fira", step.scratch), shape = [channelCount(projector)];
   const before = view("before", shape), after = view("after", shape);
   const factors = view("factors", shape);
-  const back = { lowRank, update: gradient, accumulate: true };
+  const back = { lowRank, update: gradient, accumulate: true }, rate = step.lr * step.alpha;
 
   channelSquares(pass, { x: lowRank, channels, out: before });
   projectBack(pass, matmuls, projector, { ...back, alpha: -1 });
   step.applyRule();
   channelSquares(pass, { x: lowRank, channels, out: after });
-  normRatios(pass, {
-    over: after,
-    under: before,
-    out: factors,
-    scale: 1 / correction,
-    eps: NORM_EPS,
-  });
+  normRatios(pass, { over: after, under: before, out: factors, scale: 1, eps: NORM_EPS });
   const squares = before; // ‖R_i‖ is no longer needed
   channelSquares(pass, { x: gradient, channels, out: squares });
   limitGrowth(pass, { factors, squares, last, gamma: GROWTH });
-  scaleChannels(pass, { matrix: gradient, channels, factors, alpha: -lr * correction });
-  projectBack(pass, matmuls, projector, { ...back, alpha: lr * alpha });
+  scaleChannels(pass, { matrix: gradient, channels, factors, alpha: -rate });
+  projectBack(pass, matmuls, projector, { ...back, alpha: rate });
 }
 
 function channelCount({ side, lowRankShape }: Projector): number {

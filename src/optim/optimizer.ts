@@ -27,7 +27,7 @@ import type { GradientFactors, GradientSink, GradientTarget } from "../model/gra
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
 import { parameterRate } from "./adapter_rates.ts";
 import type { Gradient } from "./factors.ts";
-import { GradientClipping } from "./clipping.ts";
+import { GradientClipping, type StepNorm } from "./clipping.ts";
 import { firaUpdate } from "./fira.ts";
 import { updateBlocks } from "./gradient_blocks.ts";
 import { addToInt8 } from "./int8_sum.ts";
@@ -216,7 +216,7 @@ export class Optimizer implements GradientSink {
 
   /** After the last micro-batch, where each gradient is clipped by itself: the norm of all. */
   finish(pass: KernelPass): void {
-    if (this.clipping?.kind === "matrix") this.clipping.sumUp(pass, this.#step.norm!);
+    if (this.clipping?.kind === "matrix") this.clipping.sumUp(pass, this.#stepNorm.norm);
   }
 
   /** Updates a parameter's weight, or these rows of it, from its accumulated gradient. */
@@ -226,8 +226,9 @@ export class Optimizer implements GradientSink {
       reduced = this.#gradients.summed(pass, state, block);
     const lr = parameterRate(parameter, this.#step), alpha = this.#step.rates.galoreScale;
     pass.overwrites();
-    const { norm, rates: { maxGradNorm: most } } = this.#step;
-    this.clipping?.clip(pass, state, { x: reduced, block, norm: norm!, most });
+    if (this.clipping && !this.clipping.keeps(state)) {
+      this.clipping.clip(pass, state, { x: reduced, block, ...this.#stepNorm });
+    }
     if (state.fira) return this.#applyWhole(pass, state, reduced, { lr, alpha });
     this.#applyRule(pass, state, { gradient: reduced, lr, block });
     if (!projector) return this.#update(pass, parameter, reduced, block);
@@ -258,7 +259,6 @@ export class Optimizer implements GradientSink {
       lowRank,
       lr,
       alpha,
-      correction: state.rule.correction?.(this.#moments(state), this.#step.rates) ?? 1,
       applyRule: () => this.#applyRule(pass, state, { gradient: lowRank, lr: 1 }),
     });
     this.#update(pass, state.parameter, gradient);
@@ -307,11 +307,13 @@ export class Optimizer implements GradientSink {
 
   /** Where they are kept: applies every gradient, once they are exchanged. */
   applyAll(pass: KernelPass): void {
-    if (this.clipping?.kind === "step") {
+    const { clipping } = this;
+    if (clipping?.kind === "step") {
       for (const [state, block] of this.#gradients.blocks()) {
-        this.clipping.measure(pass, state, this.#gradients.summed(pass, state, block), block);
+        if (clipping.keeps(state)) continue;
+        clipping.measure(pass, state, this.#gradients.summed(pass, state, block), block);
       }
-      this.clipping.sumUp(pass, this.#step.norm!);
+      clipping.clipKept(pass, this.#stepNorm);
     }
     for (const [{ parameter }, block] of this.#gradients.blocks()) {
       this.apply(pass, parameter, block);
@@ -333,6 +335,12 @@ export class Optimizer implements GradientSink {
       ? { seed, step, tensor: index }
       : undefined;
     applyUpdate(pass, { weight, update, decay, rounding });
+  }
+
+  /** Where gradients are clipped. */
+  get #stepNorm(): StepNorm {
+    const { norm, rates: { maxGradNorm: most } } = this.#step;
+    return { norm: norm!, most };
   }
 
   get #step(): OptimizerStep {

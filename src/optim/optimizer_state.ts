@@ -1,10 +1,18 @@
 /** The optimizer's state, allocated for each parameter that is trained. */
 import type { Allocator } from "../gpu/allocator.ts";
+import type { Turn } from "../gpu/slots.ts";
 import type { MatmulShape } from "../kernels/matmul/matmul.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
+import { keptGradients } from "../model/turns.ts";
 import { UserError } from "../options/user_error.ts";
 import { createFiraState } from "./fira.ts";
-import { blockRowsOf, isTokenTable, roomOfBlocks, updateRowsOf } from "./gradient_blocks.ts";
+import {
+  blockRowsOf,
+  isTokenTable,
+  roomOfBlocks,
+  storedBytes,
+  updateRowsOf,
+} from "./gradient_blocks.ts";
 import { formsGradient, routeOf } from "./gradient_route.ts";
 import {
   BLOCKS,
@@ -27,6 +35,8 @@ import { createStableSpamState } from "./stable_spam.ts";
 
 /** Elements that share a scale in a gradient that is summed in INT8. */
 const ACCUMULATOR_GROUP = 256;
+/** Adapters' gradients that are kept share buffers of about so many bytes, to be clipped as one. */
+const KEPT_BYTES = 64 << 20;
 
 /** Optimizer state for each trained parameter, in order; `tokens` are those of a micro-batch. */
 export function createParameterStates(
@@ -43,10 +53,13 @@ export function createParameterStates(
     );
   }
   const trained = parameters.all.filter(({ trainable }) => trainable);
-  const keeps = keepsGradients(shape, trained.every(isAdapter));
+  const adapters = trained.every(isAdapter), keeps = keepsGradients(shape, adapters);
+  let bytes = 0;
   const states = trained.map((parameter) => {
     const rule = ruleOf(parameter, parameters, shape);
-    return createState(allocator, parameter, rule, shape, { tokens, keeps });
+    bytes += storedBytes(parameter.shape);
+    const turn = keeps && adapters ? keptGradients(Math.floor(bytes / KEPT_BYTES)) : undefined;
+    return createState(allocator, parameter, rule, shape, { tokens, keeps, turn });
   });
   const room = roomOfBlocks(states, shape);
   // The low-rank products of an adapter on a tied head are gone when its blocks are computed.
@@ -59,7 +72,12 @@ function createState(
   parameter: Parameter,
   rule: UpdateRule,
   optimizer: OptimizerShape,
-  { tokens, keeps }: { readonly tokens: number; readonly keeps: boolean },
+  { tokens, keeps, turn }: {
+    readonly tokens: number;
+    readonly keeps: boolean;
+    /** Of a gradient that is kept. */
+    readonly turn?: Turn;
+  },
 ): ParameterState {
   const { projection, gradientAccumulation, wholeGradients, blocks = BLOCKS } = optimizer;
   const { accumulatorQuant, stableSpam } = optimizer;
@@ -97,7 +115,7 @@ function createState(
     rule,
     state: rule.createState(allocator, name, reduced, sizesOf(optimizer)),
     accumulated: (gradientAccumulation > 1 || keeps) && !isNarrow
-      ? allocator.tensor({ ...sum, dtype: "float32" })
+      ? allocator.tensor({ ...sum, dtype: "float32", turn })
       : undefined,
     accumulatedInt8: isNarrow
       ? allocator.tensor({ ...sum, dtype: "int8", groupSize: ACCUMULATOR_GROUP })

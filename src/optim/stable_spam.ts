@@ -1,9 +1,11 @@
 /**
  * Stable-SPAM (Huang et al. 2025, arXiv 2502.17055): before its rule sees it, the gradient of a matrix
  * loses its spikes and is brought to the usual norm (kernels/optim/stable_spam.ts), and from time to
- * time its moments are reset, so that no spike stays in them (SPAM, arXiv 2501.06842). The authors'
- * code restarts the bias correction of the running means with the moments, though the means continue,
- * which puts the threshold out of reach; here these count all steps.
+ * time its moments are reset, so that no spike stays in them (SPAM, arXiv 2501.06842). As in the
+ * authors' code γ1 = 0.7, γ2 = 0.9 and γ3 = 0.999, and a reset drops the moments of the steps before
+ * each multiple of 1,000 by default. That code restarts the bias correction of the running means with
+ * the moments, though the means continue, which puts the threshold out of reach; here these count all
+ * steps. Its `total_T`, off by default, which lowers γ1 and β1 along a cosine, is not here.
  */
 import type { Allocator } from "../gpu/allocator.ts";
 import type { KernelPass } from "../gpu/pass.ts";

@@ -1,6 +1,5 @@
 """Writes tests/fixtures/optimizer/fira.safetensors: 24 steps of Fira with Adam (Chen et al. 2024,
-arXiv 2410.01623, section 4), in float64, by the paper's formulas;
-the correction of the bias comes after the limiter, as in the authors' code.
+arXiv 2410.01623, algorithm 1), in float64.
 
     pip install torch safetensors
     python tests/golden/make_fira.py
@@ -53,8 +52,7 @@ def run(name: str, clips: bool) -> tuple[dict[int, torch.Tensor], list[int]]:
         r = g @ p.T if right else p @ g
         m = (1 - BETA1) * r if m is None else BETA1 * m + (1 - BETA1) * r
         v = (1 - BETA2) * r**2 if v is None else BETA2 * v + (1 - BETA2) * r**2
-        c = (1 - BETA2**step) ** 0.5 / (1 - BETA1**step)
-        n = m / (1 - BETA1**step) / ((v / (1 - BETA2**step)).sqrt() + EPS) / c
+        n = m / (1 - BETA1**step) / ((v / (1 - BETA2**step)).sqrt() + EPS)
         channel = 1 if right else 0
         phi = n.norm(dim=channel, keepdim=True) / (r.norm(dim=channel, keepdim=True) + 1e-8)
         s = phi * (g - (r @ p if right else p.T @ r))
@@ -64,7 +62,7 @@ def run(name: str, clips: bool) -> tuple[dict[int, torch.Tensor], list[int]]:
             s = s / s.norm() * limit
         last = s.norm()
         lr = rate(step)
-        w = (1 - lr * DECAY) * w - lr * c * (ALPHA * (n @ p if right else p.T @ n) + s)
+        w = (1 - lr * DECAY) * w - lr * ALPHA * ((n @ p if right else p.T @ n) + s)
         if step in KEEP:
             kept[step] = w.to(torch.float32)
     return kept, limited

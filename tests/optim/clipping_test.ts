@@ -23,10 +23,11 @@ function batchesOf(step: number, count: number) {
 }
 
 for (
-  const [title, mode, change] of [
-    ["accumulated gradients together", "step", { gradientAccumulation: 2 }],
-    ["exchanged gradients together", "step", { exchange: true }],
-    ["each matrix that is updated in the backward pass", "matrix", {}],
+  const [title, mode, change, kind] of [
+    ["accumulated gradients together", "step", { gradientAccumulation: 2 }, undefined],
+    ["exchanged gradients together", "step", { exchange: true }, undefined],
+    ["adapters' gradients, which share a buffer", "step", {}, "adapter"],
+    ["each matrix that is updated in the backward pass", "matrix", {}, undefined],
   ] as const
 ) {
   gpuTest(`24 steps of clipping ${title} follow torch`, async (gpu) => {
@@ -37,8 +38,10 @@ for (
       clips: true,
       ...change,
     };
-    const driven = new DrivenOptimizer(gpu, GOLDEN_SHAPES, shape);
+    const driven = new DrivenOptimizer(gpu, GOLDEN_SHAPES, shape, kind && (() => kind));
     assertEquals(driven.optimizer.clipping?.kind, mode);
+    const buffers = new Set(driven.optimizer.accumulated.map(({ gradient }) => gradient.buffer));
+    assertEquals(buffers.size, kind === "adapter" || mode === "matrix" ? 1 : 4);
     const norms = await fixture.readFloat32("norms");
     for (let step = 1; step <= 24; step++) {
       await driven.take(batchesOf(step, shape.gradientAccumulation), { step, lr: 0.01, rates });

@@ -1,4 +1,5 @@
 /** Shared by the tests of projectors and subspaces. */
+import type { Allocator } from "../../src/gpu/allocator.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import type { Tensor } from "../../src/gpu/tensor.ts";
 import { createMatmulWorkspace, type MatmulShape } from "../../src/kernels/matmul/matmul.ts";
@@ -7,8 +8,12 @@ import { dot } from "../oracles/svd.ts";
 import { download, randomNormal } from "../support.ts";
 import { strategyFor } from "../../src/kernels/strategy.ts";
 
-export function matmulWorkspace(gpu: Gpu, shapes: readonly MatmulShape[]) {
-  return createMatmulWorkspace(gpu, {
+export function matmulWorkspace(
+  gpu: Gpu,
+  shapes: readonly MatmulShape[],
+  allocator: Allocator = gpu,
+) {
+  return createMatmulWorkspace(allocator, {
     variant: strategyFor(gpu.capabilities).matmul,
     limits: gpu.limits,
     shapes,

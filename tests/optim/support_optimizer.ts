@@ -1,6 +1,7 @@
 /** An optimizer over a few parameters that a test gives gradients to, as the backward pass would. */
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
+import { inSlots } from "../../src/gpu/slots.ts";
 import type { SumOfSquares } from "../../src/kernels/optim/clip_norm.ts";
 import { elementsOf } from "../../src/numbers/layout.ts";
 import { packTensor } from "../../src/numbers/plain.ts";
@@ -66,9 +67,11 @@ export class DrivenOptimizer {
       index,
     }));
     const parameters = { all: this.#parameters } as unknown as LlamaParameters;
-    const states = createParameterStates(gpu, parameters, shape, 16);
-    const matmul = matmulWorkspace(gpu, optimizerMatmuls(states, shape));
-    this.optimizer = Optimizer.create(gpu, parameters, states, shape, matmul);
+    this.optimizer = inSlots(gpu, (allocator) => {
+      const states = createParameterStates(allocator, parameters, shape, 16);
+      const matmul = matmulWorkspace(gpu, optimizerMatmuls(states, shape), allocator);
+      return Optimizer.create(allocator, parameters, states, shape, matmul);
+    });
   }
 
   /** Takes a step of these micro-batches. */

@@ -26,10 +26,8 @@ export interface LimitGrowth {
 
 /**
  * The norm-growth limiter: with the norm √Σ factors²·squares, the factors are multiplied by what keeps
- * it at most `gamma` times the last, which then becomes this one. A first step is not limited. As in the authors'
- * code of both, norms exclude the rate and the correction of Adam's bias, which is several times 1 in
- * the first steps. Chen et
- * al. 2024, "Fira", section 4.3. Throws {@link ShapeError} on operands that do not match.
+ * it at most `gamma` times the last, which then becomes this one. A first step is not limited. Chen et
+ * al. 2024, "Fira", section 4.2. Throws {@link ShapeError} on operands that do not match.
  */
 export function limitGrowth(pass: KernelPass, io: LimitGrowth): void {
   const { factors, squares, last, gamma } = io;

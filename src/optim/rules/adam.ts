@@ -2,7 +2,7 @@
 import type { Allocator } from "../../gpu/allocator.ts";
 import { elementRange, rowRange, type Tensor } from "../../gpu/tensor.ts";
 import { elementsOf } from "../../numbers/layout.ts";
-import { adam, biasCorrection } from "../../kernels/optim/adam.ts";
+import { adam } from "../../kernels/optim/adam.ts";
 import {
   adam4bit,
   adam8bit,
@@ -34,7 +34,6 @@ function adamRule(narrow?: Narrow): UpdateRule<AdamState> {
     label: "adam",
     createState: (allocator, name, shape) => createState(allocator, name, shape, narrow),
     matmuls: () => [],
-    correction: (step, { beta1, beta2 }) => biasCorrection({ step, beta1, beta2 }),
     rows: (state, start, end) => stateOfRows(state, start, end, narrow?.block),
     record(pass, { gradient, state: { m, v, absmax_m, absmax_v }, step, lr, rates }) {
       const { beta1, beta2, adamEps: eps } = rates;

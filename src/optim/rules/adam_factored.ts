@@ -15,7 +15,6 @@ import {
   MOMENT_ROWS,
   rowBlocks,
 } from "../../kernels/optim/adam_factored.ts";
-import { biasCorrection } from "../../kernels/optim/adam.ts";
 import { columnsOf, type DType, rowsOf } from "../../numbers/layout.ts";
 import type { UpdateRule } from "./rule.ts";
 
@@ -49,7 +48,6 @@ export const adamFactored: UpdateRule<AdamFactoredState> = {
     };
   },
   matmuls: () => [],
-  correction: (step, { beta1, beta2 }) => biasCorrection({ step, beta1, beta2 }),
   record(pass, { gradient, state: { m, absmax_m: absmaxM, v, columns }, step, lr, rates }) {
     const { beta1, beta2, adamEps: eps } = rates;
     record(pass, { gradient, m, absmaxM, v, columns, step, lr, beta1, beta2, eps });

@@ -10,8 +10,12 @@
  *   G̃ = G · diag(s), scaled down to at most 1.01 times the norm of the last step's     limit_growth
  *   ΔW = −lr · √scale · c_t · G̃,  c_t = √(1 − β2^t) / (1 − β1^t)
  *
- * The limiter compares norms before the bias is corrected, as the authors' experiments do: scale and
- * rate then cancel, and it holds back the first steps, when ‖N‖ is several times what it settles at.
+ * N is the paper's R̃ (equation 5). The limiter (equation 4) thus compares norms before the correction
+ * of the bias, which the paper leaves to AdamW; it holds back the first steps, when ‖N‖ is several times
+ * what it settles at. Ω is drawn again every 200 steps by default, and the moments stay. Mini's α is
+ * √128: a scale of 128, as transformers and LLaMA-Factory count it. The paper takes m ≤ n; where a
+ * matrix is square, channels are rows here, as the side that GaLore projects would have it. Written
+ * from the paper alone.
  * The norm of G̃ follows from those of G's channels, so that G is read for R and for its norms, and
  * scaled in place. State: Adam's two moments of R, and one number.
  */

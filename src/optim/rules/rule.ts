@@ -55,8 +55,6 @@ export interface UpdateRule<
    * rule without it, which needs a gradient whole, is given it whole.
    */
   rows?(state: State, start: number, end: number): State;
-  /** By what the correction of its moments' bias multiplies an update, if it has one. */
-  correction?(step: number, rates: OptimizerRates): number;
   /** Records the step: overwrites the gradient with the update to add to the weight. */
   record(pass: KernelPass, io: UpdateStep<State, Workspace>): void;
 }
