@@ -18,8 +18,8 @@ export function clippingText(
       return phrase`${limit} clips all gradients of a step by their common norm${of}${cancels}`;
     case "matrix":
       return phrase`${limit} clips the gradient of each matrix by its own norm${of}, because updates
-        are fused into the backward pass: ${option("gradientAccumulation")} above 1 clips by the
-        common norm${cancels}`;
+        are fused into the backward pass: ${option("layerwise", false)}, or
+        ${option("gradientAccumulation")} above 1, clips by the common norm${cancels}`;
   }
 }
 

@@ -156,6 +156,12 @@ export const memoryFields = {
       deprecated: true,
     }),
     maxGradNorm,
+    layerwise: z.boolean().default(true).meta(described(
+      phrase`update each weight as soon as the backward pass has its gradient, so that one gradient
+        exists at a time; otherwise all are kept and applied at the end of a step, and ${
+        option("maxGradNorm")
+      } clips by their common norm`,
+    )),
     fira: z.boolean().default(false).describe(
       "apply what the projection leaves of a gradient, too, scaled as the low-rank part is (Fira). " +
         "Gradients are formed whole, and accumulated so",

@@ -137,6 +137,7 @@ export function trainingShape(
       rank: method.apollo && rankOf(options, config, method),
       gradientAccumulation,
       accumulatorQuant: options.accumulatorQuant || undefined,
+      exchange: !options.layerwise || undefined,
       clips: options.maxGradNorm > 0 || undefined,
       stableSpam: options.stableSpam || undefined,
     },

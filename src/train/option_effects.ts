@@ -149,6 +149,12 @@ const METHOD_EFFECTS: readonly Effect[] = [
     ({ gradientAccumulation }) => Number(gradientAccumulation) > 1,
     phrase`needs ${option("gradientAccumulation")} above 1: a single batch has nothing to sum`,
   ),
+  only(
+    ["accumulatorQuant"],
+    ({ layerwise }) => layerwise !== false,
+    phrase`${option("layerwise", false)} keeps gradients in float32: give one of them`,
+  ),
+  onlyWith(["layerwise"], trainsWeights, "updates in the backward pass are of"),
   onlyWith(["projQuant"], hasInt4Projection, "an INT4 projection needs"),
   onlyWith(["rank"], hasRank),
   onlyWith(["fira"], isLowRank),

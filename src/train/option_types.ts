@@ -93,6 +93,13 @@ export interface MemoryOptions {
    */
   readonly maxGradNorm: number;
   /**
+   * Update each weight as soon as the backward pass has its gradient, so that one gradient exists
+   * at a time; otherwise all are kept and applied at the end of a step, and `maxGradNorm` clips by
+   * their common norm.
+   * @default true
+   */
+  readonly layerwise: boolean;
+  /**
    * Apply what the projection leaves of a gradient, too, scaled as the low-rank part is (Fira).
    * Gradients are formed whole, and accumulated so.
    * @default false
@@ -313,6 +320,13 @@ export interface PretrainOptions {
    * @default 1 in fine-tuning, otherwise 0
    */
   readonly maxGradNorm: number;
+  /**
+   * Update each weight as soon as the backward pass has its gradient, so that one gradient exists
+   * at a time; otherwise all are kept and applied at the end of a step, and `maxGradNorm` clips by
+   * their common norm.
+   * @default true
+   */
+  readonly layerwise: boolean;
   /**
    * Apply what the projection leaves of a gradient, too, scaled as the low-rank part is (Fira).
    * Gradients are formed whole, and accumulated so.
@@ -733,6 +747,13 @@ export interface FinetuneOptions {
    * @default 1 in fine-tuning, otherwise 0
    */
   readonly maxGradNorm: number;
+  /**
+   * Update each weight as soon as the backward pass has its gradient, so that one gradient exists
+   * at a time; otherwise all are kept and applied at the end of a step, and `maxGradNorm` clips by
+   * their common norm.
+   * @default true
+   */
+  readonly layerwise: boolean;
   /**
    * Apply what the projection leaves of a gradient, too, scaled as the low-rank part is (Fira).
    * Gradients are formed whole, and accumulated so.

@@ -133,6 +133,7 @@ const FREE = [
   "shape.optimizer.gradientAccumulation",
   "shape.optimizer.accumulatorQuant",
   "shape.optimizer.clips",
+  "shape.optimizer.exchange",
 ];
 
 /** The options that a run's identity comes from, where there is one for a field. */

@@ -62,6 +62,9 @@ const RUNS: Readonly<Record<string, { change: Record<string, unknown>; tied?: tr
     change: { optimizer: "scale", ...SUMMED, maxGradNorm: 1 },
     tied: true,
   },
+  "AdamW, updated after the backward pass": {
+    change: { optimizer: "adamw", layerwise: false, maxGradNorm: 1 },
+  },
   "Fira, gradients summed in INT8": { change: { fira: true, ...SUMMED } },
   "Fira, fused, with Stable-SPAM, whose moments begin anew before and after the stop": {
     change: { fira: true, stableSpam: true, momentumReset: 3, maxGradNorm: 0 },

@@ -75,7 +75,8 @@ const CHANGES: Readonly<Record<string, unknown>> = {
 
 /** Options whose effect does not depend on the method: other tests show it. */
 const OF_NO_METHOD = [
-  ..."model activationCheckpointing activationQuant batchSize seqLen optimizer data".split(" "),
+  ..."model activationCheckpointing activationQuant batchSize layerwise seqLen optimizer data"
+    .split(" "),
   ..."dataset datasetDir".split(" "),
   ..."evalData evalDataset evalShare maxSamples dataFormat template defaultSystem trainOnPrompt"
     .split(" "),
@@ -147,6 +148,7 @@ Deno.test("memory: an option changes the plan, or is refused", () => {
     ...CHANGES,
     activationCheckpointing: true,
     activationQuant: true,
+    layerwise: false,
     finetune: true,
     offloadEmbedding: true,
     batchSize: 8,
@@ -229,6 +231,10 @@ for (
     [
       { optimizer: "lora", gradientAccumulation: 2, accumulatorQuant: true },
       "accumulatorQuant: sums gradients of full rank, of which lora has none without trainEmbeddings",
+    ],
+    [
+      { optimizer: "scale", gradientAccumulation: 2, accumulatorQuant: true, layerwise: false },
+      "accumulatorQuant: layerwise: false keeps gradients in float32: give one of them",
     ],
     [
       { optimizer: "qlora", trainEmbeddings: true, accumulatorQuant: true },

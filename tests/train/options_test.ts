@@ -26,6 +26,7 @@ Deno.test("defaults are Q-GaLore's", () => {
     weightQuant: true,
     projQuant: true,
     maxGradNorm: 0,
+    layerwise: true,
     fira: false,
     stableSpam: false,
     momentumReset: 0,
