@@ -67,6 +67,7 @@ FORMS = {
                       modules_to_save=["norm", "input_layernorm"]),
     "tied-bias-all": dict(base="tied", r=3, target_modules=QV, bias="all"),
     "tied-bias-lora-only": dict(base="tied", r=3, target_modules=QV, bias="lora_only"),
+    "tied-dora-bias": dict(base="tied", r=3, target_modules=ALL, use_dora=True, bias="all"),
     "odd-tokens": dict(base="odd", r=3, target_modules=QV, trainable_token_indices=[9, 2, 60]),
     "tied-tokens": dict(base="tied", r=3, target_modules=QV, trainable_token_indices=[9, 2, 60]),
     "odd-tokens-head": dict(base="odd", r=3, target_modules=QV,

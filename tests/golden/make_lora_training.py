@@ -4,12 +4,13 @@
     python tests/golden/make_lora_training.py [case ...]
 
 Each folder is the adapter that a run begins with, as peft's `save_pretrained` writes it, and
-expected.safetensors: input_ids and labels (batches, B, T), which steps take in turn, losses (steps), and of every trained tensor
+expected.safetensors: input_ids and labels (batches, B, T), which steps take in turn, lengths
+(batches), to which a collator would have padded each, losses (steps), and of every trained tensor
 its values after the last step, under the names of the saved file. Its base is a folder of
 tests/fixtures/lora. Everything is float32, the optimizer torch's AdamW; of LoRA+ it is made by
 peft's `create_loraplus_optimizer`. NEFTune's noise is added by transformers' own hook, whose random
 numbers are drawn from the trainer's counters: PCG4D (Jarzynski & Olano 2020) by seed, step, tensor
-and element.
+and element. A base in NF4 is quantised by bitsandbytes, as in make_lora.py, which only that needs.
 """
 
 import json
@@ -21,7 +22,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from peft.optimizers import create_loraplus_optimizer
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM
+from make_lora import load
 from transformers.integrations.neftune import activate_neftune
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -36,6 +37,9 @@ CASES = {
     "loraplus": dict(base="tied", r=3, target_modules=["q_proj", "v_proj", "embed_tokens"],
                      ratio=4.0, embedding_rate=1e-3),
     "neftune": dict(base="odd", r=3, target_modules=["q_proj", "v_proj"], noise=5.0),
+    # Micro-batches that are padded to their longest row, on NF4.
+    "neftune-padded-nf4": dict(base="wide", r=4, target_modules=ALL, noise=8.0, nf4=True,
+                               lengths=(17, 9, 12, 17)),
     "dora": dict(base="odd", r=5, target_modules=ALL, use_dora=True),
     "dora-wide": dict(base="tied", r=45, target_modules=["k_proj", "o_proj"], use_dora=True,
                       use_rslora=True, ratio=2.0),
@@ -43,9 +47,11 @@ CASES = {
 
 
 def uniform(shape, step: int) -> torch.Tensor:
-    """Numbers in [0, 1) for the (N, C) embedded tokens of a step; the embedding is tensor 0."""
-    rows, columns = shape[0] * shape[1], shape[2]
-    place = np.arange(rows)[:, None] * (-(-columns // 8) * 8) + np.arange(columns)[None, :]
+    """Numbers in [0, 1) for the (B, L, C) embedded tokens of a step; the embedding is tensor 0. The
+    trainer has room for T tokens in a row, of which a batch has L."""
+    batch, length, columns = shape
+    rows = (np.arange(batch)[:, None] * LENGTH + np.arange(length)[None, :]).reshape(-1)
+    place = rows[:, None] * (-(-columns // 8) * 8) + np.arange(columns)[None, :]
     key = [place // 4, np.zeros_like(place), np.full_like(place, step),
            np.full_like(place, SEED ^ 0xC2B2AE35)]
     x, y, z, w = [(part.astype(np.uint32) * np.uint32(1664525)) + np.uint32(1013904223)
@@ -75,10 +81,10 @@ def names_of(peft) -> dict:
 
 
 def make(name: str, base: str, ratio: float = 1.0, embedding_rate: float = 0.0,
-         noise: float = 0.0, **options) -> None:
+         noise: float = 0.0, nf4: bool = False, lengths=(LENGTH,) * BATCHES, **options) -> None:
     path, folder = FIXTURES / "lora" / base, FOLDER / name
     torch.manual_seed(7)
-    model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
+    model = load(path, nf4)
     peft = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", lora_alpha=16, **options))
     generator = torch.Generator().manual_seed(3)
     for parameter in names_of(peft).values():
@@ -107,15 +113,21 @@ def make(name: str, base: str, ratio: float = 1.0, embedding_rate: float = 0.0,
     ids = torch.randint(VOCABULARY, (BATCHES, BATCH, LENGTH), generator=generator)
     labels = ids.clone()
     labels[:, 0, :4] = -100
+    for batch, length in enumerate(lengths):
+        ids[batch, :, length:], labels[batch, :, length:] = 0, -100
+        if length < LENGTH:  # the other row is shorter than the longest
+            ids[batch, 1, length - 3:], labels[batch, 1, length - 3:] = 0, -100
     peft.train()
     losses = []
     for step in range(STEPS):
         optimizer.zero_grad()
-        loss = peft(input_ids=ids[step % BATCHES], labels=labels[step % BATCHES]).loss
+        batch, length = step % BATCHES, lengths[step % BATCHES]
+        loss = peft(input_ids=ids[batch, :, :length], labels=labels[batch, :, :length]).loss
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
     save_file({"input_ids": ids.int(), "labels": labels.int(), "losses": torch.tensor(losses),
+               "lengths": torch.tensor(lengths).int(),
                **{f"final.{key}": value.detach().contiguous()
                   for key, value in names_of(peft).items()}},
               folder / "expected.safetensors")

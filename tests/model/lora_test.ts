@@ -42,6 +42,7 @@ for (
     ["odd-norms", "float32"],
     ["tied-bias-all", "float32"],
     ["tied-bias-lora-only", "float32"],
+    ["tied-dora-bias", "float32"], // lengths are of weights alone
     ["odd-tokens", "float32"], // rows of three tokens
     ["tied-tokens", "float32"], // in the head as well
     ["odd-tokens-head", "float32"],

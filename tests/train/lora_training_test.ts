@@ -7,6 +7,8 @@ import { Safetensors } from "../../src/formats/safetensors.ts";
 import { Scope } from "../../src/gpu/scope.ts";
 import type { Batch } from "../../src/model/batch.ts";
 import { uploadRope } from "../../src/model/llama.ts";
+import type { WeightType } from "../../src/model/parameters.ts";
+import type { OptimizerRates } from "../../src/optim/rates.ts";
 import { buildTraining } from "../../src/train/build.ts";
 import { METHODS } from "../../src/train/methods.ts";
 import { RecordedStep } from "../../src/train/step.ts";
@@ -17,18 +19,26 @@ import { assertCloseToLargest } from "../model/support_lora.ts";
 const FIXTURES = fromFileUrl(import.meta.resolve("../fixtures/"));
 const STEPS = 24;
 
-const CASES = {
+interface Case {
+  readonly base: string;
+  readonly rates: Partial<OptimizerRates>;
+  readonly weights?: WeightType;
+}
+
+const CASES: Readonly<Record<string, Case>> = {
   // Scaled by α/√r, with ranks above the sides of the matrices.
   rslora: { base: "odd", rates: {} },
   // B at four times the rate of A, and an embedding with a rate of its own.
   loraplus: { base: "tied", rates: { loraplusLrRatio: 4, loraplusLrEmbedding: 1e-3 } },
   neftune: { base: "odd", rates: { neftuneNoiseAlpha: 5 } },
+  // Bounded by the length that a micro-batch is padded to, not by the run's longest.
+  "neftune-padded-nf4": { base: "wide", rates: { neftuneNoiseAlpha: 8 }, weights: "nf4" },
   dora: { base: "odd", rates: {} },
   // With ranks above sides, rsLoRA and LoRA+, by which lengths learn as B does.
   "dora-wide": { base: "tied", rates: { loraplusLrRatio: 2 } },
 };
 
-for (const [name, { base, rates }] of Object.entries(CASES)) {
+for (const [name, { base, rates, weights = "float32" }] of Object.entries(CASES)) {
   gpuTest(`${name}: ${STEPS} steps are peft's`, async (gpu) => {
     const folder = `${FIXTURES}lora_training/${name}`;
     using expected = await Safetensors.open(`${folder}/expected.safetensors`);
@@ -40,7 +50,7 @@ for (const [name, { base, rates }] of Object.entries(CASES)) {
       seqLen: batches[0].inputs.length / 2,
       dtype: "float32",
       activationCheckpointing: false,
-      weights: "float32",
+      weights,
       weightGroupSize: 256,
       embeddings: "float32",
       trained: "adapters",
@@ -84,6 +94,7 @@ async function batchesOf(expected: Safetensors): Promise<Batch[]> {
   const [count, rows, length] = expected.info("input_ids").shape, size = rows * length;
   const ids = await expected.readFloat32("input_ids"),
     labels = await expected.readFloat32("labels");
+  const lengths = expected.tensors.has("lengths") ? await expected.readFloat32("lengths") : [];
   return Array.from({ length: count }, (_, index) => {
     const at = index * size;
     const targets = Int32Array.from(
@@ -91,6 +102,7 @@ async function batchesOf(expected: Safetensors): Promise<Batch[]> {
       (_, n) => (n % length === length - 1 ? -100 : labels[at + n + 1]),
     );
     const inputs = Uint32Array.from(ids.subarray(at, at + size));
-    return { inputs, targets, tokens: targets.filter((target) => target >= 0).length };
+    const tokens = targets.filter((target) => target >= 0).length;
+    return { inputs, targets, tokens, longest: lengths[index] };
   });
 }

@@ -69,6 +69,9 @@ const RUNS: Readonly<Record<string, { change: Record<string, unknown>; tied?: tr
   "Fira, fused, with Stable-SPAM, whose moments begin anew before and after the stop": {
     change: { fira: true, stableSpam: true, momentumReset: 3, maxGradNorm: 0 },
   },
+  "AdamW with Stable-SPAM, whose means outlast its moments": {
+    change: { optimizer: "adamw", stableSpam: true, momentumReset: 3 },
+  },
   "INT8 embedding and head": { change: { embeddingQuant: true } },
   "INT8 embedding, tied": { change: { embeddingQuant: true }, tied: true },
 };
