@@ -7,9 +7,10 @@
  */
 import type { Gpu } from "../gpu/gpu.ts";
 import { parameterCount } from "../model/description.ts";
+import { openInputs } from "../train/run_inputs.ts";
 import { Output } from "../train/start.ts";
 import type { ComparedRun, CompareEvent, Comparing } from "./events.ts";
-import { madeWith } from "./made_with.ts";
+import { type DataOptions, madeWith } from "./made_with.ts";
 import { type ComparedMethod, comparedMethods, serialisable, sharedOptions } from "./methods.ts";
 import {
   type ComparedKind,
@@ -63,9 +64,12 @@ export async function* compare(
   const recipes = new Recipes(gpu, kind, options);
   // What is wrong with model or data is found before anything is removed.
   const { recipe } = await recipes.of(methods[0]);
-  const made = await madeWith(gpu, recipe, [options.data, options.evalData]);
+  const { data } = await openInputs(recipe, comparing.onPreparation);
+  await data.batches.close();
+  const made = await madeWith(gpu, recipe, options as DataOptions);
   const shared = serialisable(sharedOptions(kind, options));
-  const store = await ComparisonStore.open(options, { kind, shared, made });
+  const asked = methods.map((method) => ({ ...method, options: serialisable(method.options) }));
+  const store = await ComparisonStore.open(options, { kind, shared, methods: asked, made });
   yield* new Comparison(gpu, kind, options, methods, shared, made, recipes, store).run(comparing);
 }
 

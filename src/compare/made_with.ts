@@ -1,34 +1,67 @@
 /** What the figures of a run depend on beside its options, so that only like is compared. */
-import { join } from "../packages/std_path.ts";
-import { statOf } from "../files/stat.ts";
+import { createHash } from "node:crypto";
+import { listFiles } from "../data/files.ts";
+import { datasetSources } from "../data/instruct/dataset_info.ts";
+import { type ExampleData, exampleSources } from "../data/instruct/sources.ts";
 import { adapterName } from "../gpu/adapter.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { PRODUCT, VERSION } from "../product.ts";
 import type { Recipe } from "../train/recipe.ts";
 import type { MadeWith } from "./record.ts";
 
-/** Of the runs of this sitting. `data`: what was given as data. */
+/** Where runs have their data from, by the names of their options. */
+export interface DataOptions {
+  readonly data?: ExampleData;
+  readonly evalData?: ExampleData;
+  readonly dataset?: readonly string[];
+  readonly evalDataset?: readonly string[];
+  readonly datasetDir?: string;
+}
+
+/** Of the runs of this sitting. */
 export async function madeWith(
   gpu: Gpu,
   recipe: Pick<Recipe, "markBase">,
-  data: readonly unknown[],
+  options: DataOptions,
 ): Promise<MadeWith> {
-  const paths = data.flat().filter((each) => typeof each === "string");
-  const sizes = await Promise.all(paths.map(sizeOf));
-  const known = sizes.filter((size) => size !== undefined);
   return {
     adapter: adapterName(gpu.adapter),
     program: `${PRODUCT} ${VERSION}`,
     base_mark: await recipe.markBase?.(),
-    data_bytes: known.length ? known.reduce((sum, size) => sum + size, 0) : undefined,
+    data_mark: await dataMark(options),
   };
+}
+
+/**
+ * A hash of what is read: of each file its name, its size and samples of its content
+ * (files/sampled_content.ts), of data in memory all of it; of data that is made anew at each pass only
+ * its place. The same files in another folder or with other times have the same mark.
+ */
+async function dataMark(
+  { data, evalData, dataset, evalDataset, datasetDir = "data" }: DataOptions,
+): Promise<string> {
+  const hash = createHash("sha256");
+  const kinds = [["data", data, dataset], ["evalData", evalData, evalDataset]] as const;
+  for (const [label, given, names] of kinds) {
+    const sources = [
+      ...given === undefined ? [] : exampleSources(given, label),
+      ...names === undefined ? [] : await datasetSources(datasetDir, names),
+    ];
+    if (!sources.length) continue;
+    hash.update(`${label}\n`);
+    const { files } = await listFiles(sources.map(({ spec }) => spec));
+    for (const { name, size, content, sampled } of files) {
+      hash.update(`${JSON.stringify(name)} ${size} ${content ?? await sampled?.() ?? ""}\n`);
+    }
+  }
+  return hash.digest("hex").slice(0, 16);
 }
 
 const NAMES: Readonly<Record<keyof MadeWith, string>> = {
   adapter: "adapter",
   program: "program",
   base_mark: "weights of the base (by their mark)",
-  data_bytes: "bytes of the data",
+  data_mark: "content of the data (by its mark)",
 };
 
 /** `adapter: A there, B here`; undefined if nothing differs. */
@@ -38,13 +71,4 @@ export function differenceText(there: MadeWith, here: MadeWith): string | undefi
     `${NAMES[name]}: ${there[name] ?? "unknown"} there, ${here[name] ?? "unknown"} here`
   ).join("; ");
   return text || undefined;
-}
-
-/** Of a file, or of all files in a folder; undefined of what is no path. */
-async function sizeOf(path: string): Promise<number | undefined> {
-  const found = await statOf(path);
-  if (!found?.isDirectory) return found?.size;
-  let sum = 0;
-  for await (const { name } of Deno.readDir(path)) sum += await sizeOf(join(path, name)) ?? 0;
-  return sum;
 }

@@ -2,25 +2,12 @@
 import { type Data, dataNames } from "../data/data.ts";
 import { type Fault, OptionsError } from "../options/faults.ts";
 import { option, type Phrase, phrase } from "../options/phrase.ts";
-import { fieldInfo, type OptionFields, type Options, wasGiven } from "../options/schema.ts";
-import { camelCase, quoted } from "../text.ts";
-import { finetuneOptions } from "../train/finetune_options.ts";
-import { METHOD_NAMES, type MethodName, methodNamed } from "../train/methods.ts";
-import {
-  type Effect,
-  effective,
-  FINETUNE_EFFECTS,
-  PRETRAIN_EFFECTS,
-} from "../train/option_effects.ts";
-import { pretrainOptions } from "../train/options.ts";
-import {
-  type ComparedKind,
-  compareFinetuneOptions,
-  type CompareOptions,
-  comparePretrainOptions,
-} from "./options.ts";
-
-type Values = Readonly<Record<string, unknown>>;
+import { wasGiven, withDefaults } from "../options/schema.ts";
+import type { MethodName } from "../train/methods.ts";
+import { effective } from "../train/option_effects.ts";
+import { KINDS, type Values } from "./kinds.ts";
+import { methodFault, readMethod } from "./method_text.ts";
+import type { ComparedKind, CompareOptions } from "./options.ts";
 
 /** A method as it takes part in a comparison. */
 export interface ComparedMethod {
@@ -35,27 +22,6 @@ export interface ComparedMethod {
   /** Whether it was given, so that no other is tried. */
   readonly lrGiven: boolean;
 }
-
-/** What differs between the two kinds of runs. */
-interface Kind {
-  readonly compared: { readonly fields: OptionFields };
-  readonly run: Options<Values, Values>;
-  readonly effects: readonly Effect[];
-}
-
-const asValues = (options: unknown) => options as Options<Values, Values>;
-const KINDS: Readonly<Record<ComparedKind, Kind>> = {
-  pretrain: {
-    compared: comparePretrainOptions,
-    run: asValues(pretrainOptions),
-    effects: PRETRAIN_EFFECTS,
-  },
-  finetune: {
-    compared: compareFinetuneOptions,
-    run: asValues(finetuneOptions),
-    effects: FINETUNE_EFFECTS,
-  },
-};
 
 /** Evaluations of a run, where nothing else was asked for: enough for a curve. */
 const EVALUATIONS = 10;
@@ -119,20 +85,19 @@ export function comparedMethods(kind: ComparedKind, options: CompareOptions): Co
   return methods;
 }
 
-/** What was given for all runs, and how often they are evaluated. */
+/** What was given for all runs. */
 export function sharedOptions(kind: ComparedKind, options: CompareOptions): Values {
   const { run } = KINDS[kind];
   const given = Object.entries(options).filter(([name, value]) =>
     name in run.fields && name !== "output" && name !== "overwriteOutput" &&
     value !== undefined && wasGiven(options, name)
   );
-  const steps = Number(options.steps);
-  return {
-    evalEvery: Math.max(1, Math.round(steps / EVALUATIONS)),
-    keepCheckpoints: 1,
-    ...Object.fromEntries(given),
-    steps,
-  };
+  return { ...Object.fromEntries(given), steps: Number(options.steps) };
+}
+
+/** What a run of a comparison does where nothing was given. */
+function defaultsOf(steps: number): Values {
+  return { evalEvery: Math.max(1, Math.round(steps / EVALUATIONS)), keepCheckpoints: 1 };
 }
 
 /** Options as JSON can hold them: data in memory by its description. */
@@ -167,83 +132,14 @@ function needsOf(kind: ComparedKind, option: string, given: Values): Phrase {
   return effect?.needs(given) ?? "has no effect";
 }
 
-/** Sections of options by which methods may differ; what the others say is held equal. */
-const METHOD_SECTIONS = ["Optimizer", "LoRA"];
-/** Beside these sections: how a method stores and schedules what it trains. */
-const METHOD_OPTIONS = [
-  "dtype",
-  "activationCheckpointing",
-  "activationQuant",
-  "accumulatorQuant",
-  "warmupSteps",
-  "warmupRatio",
-  "scheduler",
-  "minLrRatio",
-  "gpuMemory",
-];
-
-function isOfMethod(name: string, field: OptionFields[string]): boolean {
-  return METHOD_OPTIONS.includes(name) || METHOD_SECTIONS.includes(fieldInfo(field).section);
-}
-
-/** `adamw:lr=0.002:no-fira` */
-function readMethod(kind: ComparedKind, text: string): {
-  optimizer?: MethodName;
-  own: Values;
-  fault?: Fault;
-} {
-  const [name, ...settings] = text.split(":");
-  const optimizer = methodNamed(name);
-  if (!optimizer) {
-    const message = `${quoted(name)} is no method`;
-    return { own: {}, fault: { option: "methods", message, near: [name, METHOD_NAMES] } };
-  }
-  const { run, compared } = KINDS[kind], own: Record<string, unknown> = {};
-  const names = Object.keys(compared.fields).filter((name) =>
-    name in run.fields && isOfMethod(name, compared.fields[name])
-  );
-  for (const setting of settings) {
-    const [word, ...rest] = setting.split("="), value = rest.length ? rest.join("=") : undefined;
-    const negated = word.startsWith("no-") && !names.includes(camelCase(word));
-    const option = camelCase(negated ? word.slice("no-".length) : word);
-    if (option in run.fields && !names.includes(option)) {
-      return { optimizer, own, fault: methodFault(text, heldEqual(word, option, compared.fields)) };
-    }
-    if (!names.includes(option)) {
-      const near = [option, names] as const;
-      const message = `${text}: ${quoted(word)} is no option`;
-      return { optimizer, own, fault: { option: "methods", message, near } };
-    }
-    own[option] = readValue(fieldInfo(compared.fields[option]).type, value, negated);
-  }
-  return { optimizer, own };
-}
-
-function heldEqual(word: string, name: string, fields: OptionFields): Phrase {
-  const what = phrase`${quoted(word)} is the same for all methods`;
-  const shared = name === "seed" ? "seeds" : name;
-  return shared in fields ? phrase`${what}: give ${option(shared)} of the comparison` : what;
-}
-
-function readValue(type: string, value: string | undefined, negated: boolean): unknown {
-  if (type === "boolean" && (value === undefined || value === "true" || value === "false")) {
-    return (value !== "false") !== negated;
-  }
-  if (type === "list") return [value];
-  const isNumber = (type === "number" || type === "integer") && value?.trim() !== "" &&
-    Number.isFinite(Number(value));
-  return isNumber ? Number(value) : value ?? null;
-}
-
-function methodFault(name: string, message: Phrase): Fault {
-  return { option: "methods", message: phrase`${name}: ${message}` };
-}
-
 /** The options of one run of a method. */
 export function runOptions(
   kind: ComparedKind,
   { optimizer, options }: Pick<ComparedMethod, "optimizer" | "options">,
   change: Values,
 ): Values {
-  return KINDS[kind].run.parse({ ...options, optimizer, ...change });
+  const run = KINDS[kind].run.parse({ ...options, optimizer, ...change });
+  const left = Object.entries(defaultsOf(Number(run.steps)))
+    .filter(([name]) => !wasGiven(run, name));
+  return withDefaults(run, Object.fromEntries(left));
 }

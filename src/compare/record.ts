@@ -47,8 +47,8 @@ export interface MadeWith {
   readonly program: string;
   /** What the weights of the base are, if there is one. */
   readonly base_mark?: string;
-  /** Size of the data, as far as it lies in files. */
-  readonly data_bytes?: number;
+  /** What the data is: names and sizes of files, and samples of their contents. */
+  readonly data_mark?: string;
 }
 
 /** A run that has ended. */

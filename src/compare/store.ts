@@ -14,7 +14,7 @@ import { UserError } from "../options/user_error.ts";
 import { readObject } from "../report/lines.ts";
 import type { ComparedRun } from "./events.ts";
 import { differenceText } from "./made_with.ts";
-import type { ComparedKind, CompareOptions } from "./options.ts";
+import type { CompareOptions } from "./options.ts";
 import {
   COMPARE_FILE,
   COMPARE_TEXT,
@@ -25,6 +25,7 @@ import {
   type RunRecord,
   type SpeedRecord,
 } from "./record.ts";
+import { type Asked, differenceOf } from "./same_options.ts";
 import { lacksMemory } from "./sweep.ts";
 
 /** Folders of the runs of each purpose. */
@@ -46,10 +47,7 @@ const FILES = [
 const FOLDER = /^(?:runs|sweep)\/(?!\.)[\w.=-]+\/lr-[\w.+-]+-seed-\d+-steps-\d+$/;
 
 /** What a comparison is known by. */
-export interface Identity {
-  readonly kind: ComparedKind;
-  /** What was given for all runs. */
-  readonly shared: Readonly<Record<string, unknown>>;
+export interface Identity extends Asked {
   readonly made: MadeWith;
 }
 
@@ -172,16 +170,28 @@ async function visibleIn(folder: string): Promise<string[]> {
   return (await namesIn(folder)).filter((name) => !name.startsWith("."));
 }
 
-function assertSame(output: string, found: CompareRecord, { kind, shared, made }: Identity): void {
-  const options = JSON.stringify(shared), before = JSON.stringify(found.options);
-  if (found.kind !== kind || before !== options) {
+function assertSame(output: string, found: CompareRecord, asked: Identity): void {
+  const { kind, made } = asked;
+  if (found.kind !== kind) {
     throw new UserError(
-      `${output} holds a comparison with other options than these: ${options}; there ${before}`,
-      phrase`continue it with the same ones, other ${option("methods")}, ${option("seeds")} and
-        rates apart, choose another ${option("output")}, or ${option("overwriteOutput", true)}`,
+      `${output} holds a comparison of another kind of runs: ${found.kind}`,
+      phrase`choose another ${option("output")}, or add ${option("overwriteOutput", true)}`,
     );
   }
   for (const run of found.runs.filter((run) => !lacksMemory(run))) {
+    const other = differenceOf(run, asked);
+    if (other) {
+      const { name, there = "its default", here = "its default" } = other;
+      throw new UserError(
+        phrase`${output} holds runs with other options (${run.folder}): ${
+          option(name)
+        } was ${there} there, and is ${here} now`,
+        phrase`continue it with the same ones, other ${option("methods")}, ${option("seeds")} and
+          rates apart, choose another ${option("output")}, or add ${
+          option("overwriteOutput", true)
+        } to start over`,
+      );
+    }
     const difference = differenceText(run.made_with, made);
     if (difference === undefined) continue;
     throw new UserError(

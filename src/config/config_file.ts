@@ -90,9 +90,9 @@ export async function readConfigFile<Parsed, Input>(
   return parsed;
 }
 
-/** Whether a command reads such files: training commands and `memory` do. */
+/** Whether a command reads such files: training commands, `memory` and `compare` do. */
 export function takesConfig(fields: z.ZodRawShape): boolean {
-  return Object.hasOwn(fields, "optimizer");
+  return Object.hasOwn(fields, "optimizer") || Object.hasOwn(fields, "methods");
 }
 
 /** Reads the file, for a command with these fields. Throws if no key can be read at all. */
@@ -260,9 +260,9 @@ function knownKeys(fields: z.ZodRawShape): string[] {
   return [...Object.keys(fields).map(snakeCase), ...METHOD_KEYS, ...TABLES.flatMap(Object.keys)];
 }
 
-/** A string is a list of one, or of comma-separated names; but paths may contain commas. */
+/** One value is a list of it, or of comma-separated names; but paths may contain commas. */
 function asOption(field: z.core.$ZodType, value: unknown): unknown {
   const { type, value: kind } = fieldInfo(field);
-  if (type !== "list" || typeof value !== "string") return value;
-  return kind === "name" ? listOf(value) : [value];
+  if (type !== "list" || typeof value === "object") return value;
+  return kind === "name" && typeof value === "string" ? listOf(value) : [value];
 }

@@ -4,6 +4,7 @@ import { fromFileUrl, join } from "@std/path";
 import { compare } from "../../src/compare/compare.ts";
 import type { ComparedKind, CompareInput } from "../../src/compare/options.ts";
 import { COMPARE_FILE, type CompareRecord, type RunRecord } from "../../src/compare/record.ts";
+import { AllocationError } from "../../src/gpu/errors.ts";
 import { askedRates, followSweep, rateOf } from "../../src/compare/sweep.ts";
 import { writeComparison } from "../../src/compare/write.ts";
 import { sharedGpu } from "../support.ts";
@@ -91,10 +92,107 @@ Deno.test("a comparison grows, shrinks and grows without a second run; it remove
     await assertRejects(() => sitting("pretrain", over), Error, "names a folder that is no run's");
     await Deno.writeTextFile(path, text);
     await Deno.writeTextFile(join(output, "notes.txt"), "mine");
+    // What is wrong with the data is known before anything is removed.
+    const text8 = join(folder, "text.txt"), before = await Deno.readTextFile(text8);
+    await Deno.writeTextFile(text8, "a");
+    await assertRejects(() => sitting("pretrain", over), Error, "a");
+    assertEquals(await Deno.readTextFile(path), text);
+    // Another content of the same size is another data set.
+    await Deno.writeTextFile(text8, before.toUpperCase());
+    await assertRejects(() => sitting("pretrain", both), Error, "content of the data");
+    await Deno.writeTextFile(text8, before);
     const restarted = await sitting("pretrain", over);
     assertEquals(restarted.record.runs.length, 1);
     const names = (await Array.fromAsync(Deno.readDir(output))).map(({ name }) => name);
     assert(!names.includes("sweep") && names.includes("notes.txt"), names.join());
+  });
+});
+
+Deno.test("methods that read no rank need none; those that do must keep theirs", async () => {
+  await withWorkshop(async ({ folder }) => {
+    const options = (methods: string[], change = {}) => ({
+      methods,
+      seeds: [1],
+      lrSweep: [1],
+      output: join(folder, "c"),
+      model: join(folder, "config.json"),
+      data: [join(folder, "text.txt")],
+      evalShare: 0,
+      steps: 2,
+      batchSize: 1,
+      seqLen: 8,
+      ...change,
+    });
+    const begun = async (methods: string[], change = {}) =>
+      (await sitting("pretrain", options(methods, change))).begun.length;
+    assertEquals(await begun(["adamw", "galore_adamw"], { rank: 8 }), 2);
+    assertEquals(await begun(["adamw"]), 0);
+    assertEquals(await begun(["adamw", "galore_adamw"], { rank: 8 }), 0);
+    for (const [change, was] of [[{ rank: 4 }, "8"], [{}, "8"]] as const) {
+      const other = () => begun(["adamw", "galore_adamw"], change);
+      await assertRejects(other, Error, `rank was ${was} there`);
+    }
+    // A rank of its own is of a method, and other options than the runs' are still refused.
+    assertEquals(await begun(["adamw", "galore_adamw:rank=4"], { rank: 8 }), 1);
+    await assertRejects(() => begun(["adamw"], { batchSize: 2 }), Error, "batchSize was 1 there");
+  });
+});
+
+Deno.test("a comparison warns of no option that nobody gave", async () => {
+  await withWorkshop(async ({ folder }) => {
+    const warnings: string[] = [];
+    const events = compare(await sharedGpu(), "pretrain", {
+      methods: ["adamw:lr=0.002"],
+      seeds: [1],
+      output: join(folder, "c"),
+      model: join(folder, "config.json"),
+      data: [join(folder, "text.txt")],
+      evalShare: 0,
+      steps: 2,
+      batchSize: 1,
+      seqLen: 8,
+    }, { speeds: { rounds: 1, milliseconds: 1 } });
+    for await (const event of events) {
+      if (event.type === "run_event" && event.event.type === "warning") {
+        warnings.push(event.event.message);
+      }
+    }
+    assertEquals(warnings.filter((text) => /evalEvery|keepCheckpoints/.test(text)), []);
+  });
+});
+
+Deno.test("a run that the driver refused memory is made at the next sitting", async () => {
+  await withWorkshop(async ({ folder }) => {
+    const gpu = await sharedGpu();
+    const options = {
+      methods: ["adamw:lr=0.002", "muon:lr=0.002"],
+      seeds: [1],
+      output: join(folder, "c"),
+      model: join(folder, "config.json"),
+      data: [join(folder, "text.txt")],
+      steps: 2,
+      batchSize: 1,
+      seqLen: 8,
+    };
+    const statuses = ({ methods }: CompareRecord) =>
+      methods.map(({ runs: [run] }) => run && run.status);
+    // The first run's memory is refused, as a driver does whose card others use; the second's is not.
+    const { reserve } = gpu;
+    let refused = 0;
+    gpu.reserve = (tensors) => {
+      if (refused++ === 0) throw new AllocationError("the driver refused", 0);
+      return reserve.call(gpu, tensors);
+    };
+    try {
+      const first = await sitting("pretrain", options);
+      assertEquals(statuses(first.record), ["out_of_memory", "done"]);
+      assertMatch(first.record.methods[0].runs[0].message!, /the driver gave .* and refused more/);
+    } finally {
+      gpu.reserve = reserve;
+    }
+    const second = await sitting("pretrain", options);
+    assertEquals(second.begun.map((each) => each.split("/")[1]), ["adamw_lr=0.002"]);
+    assertEquals(statuses(second.record), ["done", "done"]);
   });
 });
 

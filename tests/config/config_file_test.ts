@@ -95,17 +95,17 @@ Deno.test("a file that is not there: exit 1; --config without a value: exit 2", 
   assertEquals([code, stderr[0].split("\n")[0]], [2, "--config: needs a value: --config <file>"]);
 });
 
-Deno.test("commands that train take --config and say so; others do not", async () => {
+Deno.test("commands that train or compare take --config and say so; others do not", async () => {
   for (const { name } of COMMANDS) {
     const out: string[] = [];
-    await main([name, "--help"], {
+    await main([...name.split(" "), "--help"], {
       stdout: (line) => out.push(line),
       write: () => {},
       stderr: () => {},
       interactive: false,
       signal: new AbortController().signal,
     });
-    const takes = ["pretrain", "finetune", "memory", "bench"].includes(name);
+    const takes = /^(pretrain|finetune|memory|bench|compare.*)$/.test(name);
     assertEquals(out.join("\n").includes("--config <file>"), takes, name);
   }
   const { err, code } = await run("generate", "model: m\n", ["--prompt", "x"]);
