@@ -1,7 +1,7 @@
 /**
  * Prepares the machine: finds an adapter, installs a driver on Debian as root, or says exactly what
- * to install. With `--browser` the same for the browser of the dashboard's tests, without which
- * they are skipped. Plain Deno, so that it runs before anything else has been downloaded.
+ * to install. With `--browser` the same for the browser of the dashboard's tests, and with `--mpi` for
+ * Open MPI, without which those of several processes are skipped, as those are. Plain Deno, so that it runs before anything else has been downloaded.
  *
  * @module
  */
@@ -15,11 +15,18 @@ import {
 } from "./src/host/system.ts";
 import { adapterName, describeAdapter, findAdapter } from "./src/gpu/adapter.ts";
 import { findBrowser } from "./src/host/find_browser.ts";
+import { findMpirun } from "./src/host/find_mpi.ts";
 
 const BROWSER: DebianPackages = {
   names: ["chromium"],
   purpose: "the browser for the dashboard's tests",
   size: "some 220 MB to download, 800 MB on disk",
+};
+
+const MPI: DebianPackages = {
+  names: ["openmpi-bin", "libopenmpi3"],
+  purpose: "Open MPI, for tests of training in several processes",
+  size: "some 7 MB to download, 25 MB on disk",
 };
 
 /** The adapter's name, or null. */
@@ -98,9 +105,25 @@ async function setupBrowser(system: System, root: string | undefined): Promise<v
   );
 }
 
+/** The same for Open MPI. */
+async function setupMpi(system: System, root: string | undefined): Promise<void> {
+  let found = findMpirun(root);
+  if (!found && await install(system, MPI)) found = findMpirun(root);
+  console.error(
+    found
+      ? `setup: found Open MPI: ${found}`
+      : "setup: no Open MPI: tests of several processes will be skipped; install it to run them (on " +
+        "Debian: sudo apt-get install openmpi-bin libopenmpi3, on a Mac: brew install open-mpi)",
+  );
+}
+
 if (import.meta.main) {
   if (Deno.args[0] === "--browser") {
     await setupBrowser(inspectSystem(), Deno.args[1]);
+    Deno.exit(0);
+  }
+  if (Deno.args[0] === "--mpi") {
+    await setupMpi(inspectSystem(), Deno.args[1]);
     Deno.exit(0);
   }
   if (Deno.args[0] === "--probe") {

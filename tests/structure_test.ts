@@ -18,6 +18,7 @@ const RUNGS = [
   "src/text.ts",
   "src/options",
   "src/host",
+  "src/parallel",
   "src/plot",
   "src/files",
   "src/jinja",

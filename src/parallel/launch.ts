@@ -1,0 +1,43 @@
+/** Whether this process is one of several that an MPI launcher started, by its environment. */
+
+/** Two families, whose libraries differ in their handles; Intel's MPI and Cray's are of MPICH's. */
+export type MpiFamily = "openmpi" | "mpich";
+
+/** What a launcher has told this process. */
+export interface Launch {
+  readonly family: MpiFamily;
+  /** From 0. */
+  readonly rank: number;
+  /** Processes. */
+  readonly size: number;
+}
+
+/** The variables that say so, with the number of processes first. */
+const VARIABLES: readonly (readonly [MpiFamily, size: string, rank: string])[] = [
+  ["openmpi", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"],
+  ["mpich", "PMI_SIZE", "PMI_RANK"],
+];
+
+/** Undefined of a process that runs by itself, and where the environment may not be read. */
+export function launched(
+  read: (name: string) => string | undefined = variable,
+): Launch | undefined {
+  for (const [family, size, rank] of VARIABLES) {
+    const [count, own] = [size, rank].map((name) => Number(read(name) ?? NaN));
+    if (count > 1 && own >= 0 && own < count) return { family, rank: own, size: count };
+  }
+}
+
+/**
+ * Whether the launcher gives processes the time to save what they have: Open MPI's only if it is told
+ * to, as it passes on in this variable.
+ */
+export function launcherWaits(): boolean {
+  return variable("OMPI_COMM_WORLD_SIZE") === undefined ||
+    Number(variable("OMPI_MCA_odls_base_sigkill_timeout") ?? 1) > 1;
+}
+
+function variable(name: string): string | undefined {
+  const { state } = Deno.permissions.querySync({ name: "env", variable: name });
+  return state === "granted" ? Deno.env.get(name) : undefined;
+}

@@ -1,0 +1,66 @@
+/** Processes that speak to each other through MPI. */
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { launched } from "../../src/parallel/launch.ts";
+import { ALONE } from "../../src/parallel/ranks.ts";
+import { inRanks, mpiTest } from "./support.ts";
+
+for (const size of [2, 4]) {
+  mpiTest(`${size} ranks sum in their order, hear rank 0 and each other`, async () => {
+    const { code, stdout, stderr } = await inRanks(size, "speak.ts", []);
+    assertEquals([code, stderr], [0, ""]);
+    const said = stdout.trim().split("\n").map((line) => JSON.parse(line))
+      .sort((a, b) => a.rank - b.rank);
+    const large = [2 ** 24, 1, -(2 ** 24), 1].slice(0, size);
+    const inOrder = large.reduce((sum, value) => Math.fround(sum + value), 0);
+    const values = Array.from(
+      { length: 1001 },
+      (_, i) => i % 2 ? inOrder : size * i + size * (size - 1) / 2,
+    );
+    assertEquals(
+      said,
+      Array.from({ length: size }, (_, rank) => ({
+        rank,
+        size,
+        values,
+        sent: 2 * (size - 1) * 4 * Math.ceil(1001 / size),
+        broadcast: [0, 1],
+        gathered: Array.from({ length: size }, (_, rank) => "é".repeat(rank)),
+        empty: Array(size).fill(0),
+      })),
+    );
+  });
+}
+
+mpiTest("without the permission for the library it is named", async () => {
+  const { code, stderr } = await inRanks(2, "speak.ts", [], {
+    permissions: ["--allow-env", "--allow-read", "--no-prompt"],
+  });
+  assertEquals(code, 1);
+  assertStringIncludes(stderr, "an MPI launcher started this process with others");
+  assertStringIncludes(stderr, "Requires ffi access to");
+  assertStringIncludes(stderr, "libmpi");
+});
+
+Deno.test("a launcher tells by the environment, as far as that makes sense", () => {
+  const told = (variables: Record<string, string>) => launched((name) => variables[name]);
+  assertEquals(told({}), undefined);
+  assertEquals(told({ OMPI_COMM_WORLD_SIZE: "4", OMPI_COMM_WORLD_RANK: "3" }), {
+    family: "openmpi",
+    rank: 3,
+    size: 4,
+  });
+  assertEquals(told({ PMI_SIZE: "2", PMI_RANK: "0" }), { family: "mpich", rank: 0, size: 2 });
+  // `mpirun -n 1`, and variables of something else.
+  assertEquals(told({ PMI_SIZE: "1", PMI_RANK: "0" }), undefined);
+  assertEquals(told({ OMPI_COMM_WORLD_SIZE: "2" }), undefined);
+  assertEquals(told({ OMPI_COMM_WORLD_SIZE: "two", OMPI_COMM_WORLD_RANK: "0" }), undefined);
+});
+
+Deno.test("a process by itself has nobody to wait for", async () => {
+  const values = Float32Array.of(1, 2), bytes = Uint8Array.of(3);
+  await ALONE.sum(values);
+  await ALONE.broadcast(bytes);
+  assertEquals([values, bytes], [Float32Array.of(1, 2), Uint8Array.of(3)]);
+  assertEquals(await ALONE.gather(bytes), [bytes]);
+  assertEquals([ALONE.rank, ALONE.size, ALONE.sentBytes], [0, 1, 0]);
+});

@@ -1,0 +1,28 @@
+/** One of the processes of ranks_test.ts: says what it received. */
+import { openRanks } from "../../src/parallel/open_ranks.ts";
+
+const ranks = openRanks(), { rank, size } = ranks;
+// Their sum depends on the order: 1 is lost beside 2^24, unless both of the large are gone first.
+const large = [2 ** 24, 1, -(2 ** 24), 1];
+const values = new Float32Array(1001).map((_, i) => i % 2 ? large[rank % 4] : rank + i);
+const before = ranks.sentBytes;
+await ranks.sum(values);
+const sent = ranks.sentBytes - before;
+const bytes = Uint8Array.of(rank, 7 * rank + 1);
+await ranks.broadcast(bytes);
+// Rank 0 comes late, and asks for two at a time.
+if (rank === 0) await new Promise((resolve) => setTimeout(resolve, 50));
+const [gathered, empty] = await Promise.all([
+  ranks.gather(new TextEncoder().encode("é".repeat(rank))),
+  ranks.gather(new Uint8Array(0)),
+]);
+console.log(JSON.stringify({
+  rank,
+  size,
+  values: [...values],
+  sent,
+  broadcast: [...bytes],
+  gathered: gathered.map((each) => new TextDecoder().decode(each)),
+  empty: empty.map(({ length }) => length),
+}));
+await ranks.close();
