@@ -39,12 +39,20 @@ export interface Interruption {
   readonly failed: boolean;
 }
 
+/** Whether this process is one of several that train together, and whether another one speaks for it. */
+export interface OneOfMany {
+  readonly quiet?: boolean;
+  /** Stops at SIGUSR1 as well, which a launcher passes on to all of them. */
+  readonly passesOn?: boolean;
+}
+
 /** Starts listening. */
-export function interruption(): Interruption {
+export function interruption({ quiet = false, passesOn = false }: OneOfMany = {}): Interruption {
   const controller = new AbortController();
   let failed = false, since = 0;
   const meaning = () => (meanings.at(-1) ?? (() => STOPPING))();
   const say = (text: string) => {
+    if (quiet) return;
     const { log } = meaning();
     if (log) log.info(text);
     else writeError(`${text}\n`);
@@ -64,6 +72,7 @@ export function interruption(): Interruption {
   };
   listen("SIGINT", () => (handlers.at(-1) ?? stopOrExit)());
   listen("SIGBREAK", stopOrExit); // Ctrl-Break on Windows
+  if (passesOn) listen("SIGUSR1", stop); // mpirun hands it on and lives; so does Slurm before a limit
   listen("SIGTERM", stopOrExit);
   // A closed terminal, of which the kernel and the shell may both send word.
   listen("SIGHUP", stop);

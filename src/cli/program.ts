@@ -2,7 +2,9 @@
 import { EXIT } from "./command.ts";
 import { terminalInput } from "./input.ts";
 import { describeStop, interruption, takeInterrupts } from "./interruption.ts";
-import { main } from "./main.ts";
+import { launched } from "../parallel/launch.ts";
+import { main, type Terminal } from "./main.ts";
+import { rankTerminal } from "./rank_terminal.ts";
 import {
   canRedraw,
   ignoreClosedStreams,
@@ -15,7 +17,8 @@ import {
 /** Runs a command line and ends the process with its exit code. */
 export async function runProgram(args: readonly string[]): Promise<never> {
   ignoreClosedStreams();
-  const stopping = interruption();
+  const launch = launched(), rank = launch?.rank ?? 0;
+  const stopping = interruption({ quiet: rank > 0, passesOn: launch !== undefined });
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
     stopping.fail(event.reason);
@@ -24,7 +27,7 @@ export async function runProgram(args: readonly string[]): Promise<never> {
     event.preventDefault();
     stopping.fail(event.error ?? event.message);
   });
-  const code = await main(args, {
+  const own: Terminal = {
     stdout: (line) => writeOut(`${line}\n`),
     write: writeOut,
     stderr: (line) => writeError(`${line}\n`),
@@ -35,6 +38,9 @@ export async function runProgram(args: readonly string[]): Promise<never> {
     input: terminalInput(),
     takeInterrupts,
     describeStop,
-  });
+  };
+  const { terminal, end } = rank > 0 ? rankTerminal(rank, own) : { terminal: own, end: undefined };
+  const code = await main(args, terminal);
+  await end?.(code);
   Deno.exit(stopping.failed ? EXIT.failed : code);
 }

@@ -247,7 +247,12 @@ function describePlan(plan: PlanEvent): string {
   const checkpoint = plan.resumed_from ? ` (${plan.resumed_from}${saved ?? ""})` : "";
   const from = plan.resumed_step ? `resuming after step ${plan.resumed_step}${checkpoint}, ` : "";
   return `${count(parameters)} parameters, ${part}${from}${plan.steps} steps, ` +
-    `${describeMemory(plan)}, on ${plan.adapter}`;
+    `${describeMemory(plan)}, on ${plan.adapter}${describeTeam(plan)}`;
+}
+
+function describeTeam({ ranks, exchanged_bytes }: PlanEvent): string {
+  if (ranks === undefined) return "";
+  return `, in each of ${ranks} processes, which send ${formatBytes(exchanged_bytes!)} in a step`;
 }
 
 function describeMemory({ planned_peak_bytes, allocated_bytes, memory_limit }: PlanEvent): string {

@@ -2,6 +2,9 @@
 import { dirname, join } from "../packages/std_path.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { spell } from "../options/phrase.ts";
+import { launcherWaits } from "../parallel/launch.ts";
+import { openRanks } from "../parallel/open_ranks.ts";
+import type { Ranks } from "../parallel/ranks.ts";
 import { FLAGS } from "../options/spelling.ts";
 import type {
   DoneEvent,
@@ -25,7 +28,7 @@ export async function runTraining(
   create: (gpu: Gpu, preparing: Preparing) => Promise<Trainer>,
   io: Io,
 ): Promise<number> {
-  const gpu = await openGpu(io);
+  const ranks = openRanks(), gpu = await openGpu(io);
   const progress = new Progress(io).start();
   progress.prepare("reading model and data");
   const show = (event: TrainingEvent) => {
@@ -47,20 +50,29 @@ export async function runTraining(
     if (event.phase !== "training" || event.part) print(event);
   };
   let trainer: Trainer | undefined;
-  const withdraw = io.describeStop(() => stopping(trainer));
+  if (ranks.size > 1 && !launcherWaits()) io.log(LITTLE_TIME);
+  const withdraw = io.describeStop(() => stopping(trainer, ranks));
   try {
-    trainer = await create(gpu, { onPreparation, signal: io.signal });
+    trainer = await create(gpu, { onPreparation, signal: io.signal, ranks });
     for await (const event of trainer.run({ signal: io.signal, onProgress })) show(event);
+    // Whatever fails ends this process without it, and with this process the launcher ends the others.
+    await ranks.close();
   } finally {
     withdraw();
     progress.stop();
     gpu.close();
     // A run that is stopped ends at once.
     const { output } = trainer?.recipe.options ?? {};
-    if (output !== undefined && !io.signal.aborted) await reportAtEnd(output, io);
+    if (output !== undefined && !io.signal.aborted && ranks.rank === 0) {
+      await reportAtEnd(output, io);
+    }
   }
   return io.signal.aborted ? EXIT.interrupted : EXIT.done;
 }
+
+const LITTLE_TIME =
+  "note: a second after Ctrl-C, Open MPI kills what it started, which may be too soon to save: " +
+  "`mpirun --mca odls_base_sigkill_timeout 600 …` waits";
 
 /** How a stopped run goes on, and what can be done with what it has saved. */
 function afterStop({ step, saved: { checkpoint } }: DoneEvent, io: Io): void {
@@ -86,8 +98,12 @@ export function whatIsLost({ step, saved }: FailedEvent): string | undefined {
 }
 
 /** What a stop does now, and what a second one would lose. */
-function stopping(trainer: Trainer | undefined): Stopping {
+function stopping(trainer: Trainer | undefined, { size }: Ranks): Stopping {
   if (!trainer) return { first: "nothing is trained yet" };
+  if (size > 1) {
+    // A launcher says the same to the others when one of them has died.
+    return { first: "saving after this step, if all processes are there and the launcher waits" };
+  }
   const { step, saved: { checkpoint, checkpoint_step = 0 } } = trainer;
   const left = checkpoint ? `the newest checkpoint is ${checkpoint}` : "no checkpoint exists";
   const lost = step - checkpoint_step;

@@ -50,6 +50,8 @@ export interface OptimizerStep {
   readonly rates: OptimizerRates;
   /** Receives the sum of squares of the step's gradients, where the shape has `clips`. */
   readonly norm?: SumOfSquares;
+  /** Subspaces that are due were refreshed elsewhere, and are in place before the first gradient. */
+  readonly refreshed?: boolean;
 }
 
 export class Optimizer implements GradientSink {
@@ -186,7 +188,8 @@ export class Optimizer implements GradientSink {
     const projector = state.projector!, first = this.#microBatch === 0;
     // A step's micro-batches must share one subspace: the first of them chooses it.
     if (first && this.refreshes.isDue(projector)) {
-      this.#refresh(pass, state, gradientFor("refresh"));
+      if (this.#step.refreshed) this.refreshes.countGiven(projector);
+      else this.#refresh(pass, state, gradientFor("refresh"));
     }
     const gradient = gradientFor("project"), lowRank = this.#gradients.gathered(state);
     project(pass, this.matmul, projector, { gradient, lowRank, accumulate: !first });

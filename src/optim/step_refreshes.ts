@@ -62,6 +62,12 @@ export class StepRefreshes {
     return { index: this.#counted.size, count: this.#due.size };
   }
 
+  /** The same of a subspace that was refreshed elsewhere, which counts as a refresh here. */
+  countGiven(projector: Projector): void {
+    projector.lazy.refreshes++;
+    this.count(projector);
+  }
+
   /** Those of the step in progress, if any: their similarities must be read after it. */
   get now(): StepRefresh | undefined {
     if (!this.#due.size) return undefined;

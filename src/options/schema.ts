@@ -107,13 +107,17 @@ export function wasLeftOpen(parsed: object, option: string): boolean {
   return CHOSEN.get(parsed)?.has(option) === false;
 }
 
-/** Parsed options with other defaults: what was given counts as given still. */
+/** By which options a parsed object was returned: it need not be parsed again. */
+const PARSED = new WeakMap<object, object>();
+
+/** Parsed options with other values: what was given counts as given still. */
 export function withDefaults<Parsed extends object>(
   parsed: Parsed,
   defaults: Partial<Parsed>,
 ): Parsed {
-  const changed = { ...parsed, ...defaults }, chosen = CHOSEN.get(parsed);
+  const changed = { ...parsed, ...defaults }, chosen = CHOSEN.get(parsed), by = PARSED.get(parsed);
   if (chosen) CHOSEN.set(changed, chosen);
+  if (by) PARSED.set(changed, by);
   return changed;
 }
 
@@ -141,7 +145,6 @@ export function defineOptions<
   },
 ): Options<Inferred<Fields, Derived>, Input> {
   type Parsed = Inferred<Fields, Derived>;
-  const returned = new WeakSet<object>();
   const usual = Object.keys(fields)
     .filter((name) => z.safeParse(fields[name], undefined).data !== undefined);
   const parse = (input: unknown, { inMemory }: { readonly inMemory: boolean }): Parsed => {
@@ -157,7 +160,7 @@ export function defineOptions<
     if (faults.length) throw new OptionsError(faults);
     const derived = isCopy ? given : derive?.(options as z.output<z.ZodObject<Fields>>);
     const parsed = { ...options, ...derived };
-    returned.add(parsed);
+    PARSED.set(parsed, fields);
     const chosen = Object.keys(given).filter((name) => given[name] !== undefined);
     if (!isCopy) CHOSEN.set(parsed, new Set(chosen));
     return parsed as Parsed;
@@ -166,7 +169,7 @@ export function defineOptions<
     fields,
     parseUnknown: (input) => parse(input, { inMemory: false }),
     parse: (input: object) =>
-      returned.has(input) ? input as Parsed : parse(input, { inMemory: true }),
+      PARSED.get(input) === fields ? input as Parsed : parse(input, { inMemory: true }),
   };
 }
 

@@ -139,7 +139,8 @@ function buildProbe(
 ): Probe {
   // As for the run, but with the smallest optimizer: no step is taken.
   const least = withProjection(shape, { rank: 1, ranks: undefined });
-  const optimizer = { ...least.optimizer, gradientAccumulation: 1, wholeGradients: true };
+  const alone = { gradientAccumulation: 1, exchange: false, wholeGradients: true };
+  const optimizer = { ...least.optimizer, ...alone };
   const training = buildTraining(
     allocator,
     config,

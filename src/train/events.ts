@@ -145,6 +145,10 @@ export interface PlanEvent {
   readonly by_purpose: Readonly<Record<Purpose, number>>;
   /** Name of the adapter. */
   readonly adapter: string;
+  /** Processes that train together, each with a card and the memory planned; absent for one. */
+  readonly ranks?: number;
+  /** Bytes that each of them sends to the others in a step; refreshes of subspaces send more. */
+  readonly exchanged_bytes?: number;
 }
 
 /** After a step, once its loss has been read. */

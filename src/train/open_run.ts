@@ -1,11 +1,13 @@
 /** Opens a run of a recipe: everything checked, planned, allocated and initialised, or restored. */
 import { MANIFEST_FILE } from "../formats/checkpoint/manifest.ts";
+import { readCheckpoint } from "../formats/checkpoint/reader.ts";
 import { type AccountWatch, PlanAllocator } from "../gpu/allocator.ts";
 import type { Scope } from "../gpu/scope.ts";
 import { uploadRope } from "../model/llama.ts";
 import { resultOf } from "../model/lora_shape.ts";
 import type { Phrase } from "../options/phrase.ts";
 import { wasGiven } from "../options/schema.ts";
+import type { Ranks } from "../parallel/ranks.ts";
 import { join } from "../packages/std_path.ts";
 import { allocateTraining, buildTraining, type Training } from "./build.ts";
 import { pruneCheckpoints } from "./checkpoint.ts";
@@ -31,6 +33,7 @@ import {
 import type { SamplePrompt } from "./samples.ts";
 import { startingPoint } from "./start.ts";
 import { restoreTensors } from "./state.ts";
+import type { Team } from "./team.ts";
 import type { Timings } from "./timings.ts";
 import { tune } from "./tuning.ts";
 
@@ -44,6 +47,8 @@ export interface Preparing {
   readonly timings?: Timings;
   /** Ends the preparation: the promise is rejected with the signal's reason. */
   readonly signal?: AbortSignal;
+  /** The processes that train the model together: `openRanks()`. By default this one alone. */
+  readonly ranks?: Ranks;
 }
 
 /** A run that can take its next step. */
@@ -61,6 +66,8 @@ export interface OpenRun {
   readonly data: TrainingData;
   readonly prompts: readonly SamplePrompt[];
   readonly schedule: RunSchedule;
+  /** The processes that share its steps, if there are several. */
+  readonly team?: Team;
   /** What the weights of its base are, if it needs them to be resumed. */
   readonly baseMark?: string;
   /** The checkpoint that it continues from. */
@@ -74,13 +81,15 @@ export interface OpenRun {
 
 /**
  * Faults are {@link UserError}s. What can fail without the GPU does so before anything is allocated,
- * which happens in `scope`.
+ * which happens in `scope`. `follows` is the checkpoint that rank 0 of several has found, or none: only
+ * that one looks into the output folder, and changes it.
  */
 export async function openRun(
   scope: Scope,
   memory: AccountWatch,
   given: Recipe,
   { onPreparation: report, timings, signal }: Preparing,
+  follows?: { readonly path?: string },
 ): Promise<OpenRun> {
   // Ends what nobody waits for any more, in the middle of a long phase as well.
   const onPreparation: OnPreparation = (event) => {
@@ -91,12 +100,14 @@ export async function openRun(
   const warnings = [...given.warnings];
   const progressOf = (what: PreparationEvent["what"]) => (read: number, bytes: number) =>
     onPreparation({ type: "preparation", what, share: read / bytes });
-  const checkpoint = await startingPoint(
-    options,
-    resultOf(given.shape.lora),
-    (message) => warnings.push(message),
-    progressOf("checking a checkpoint"),
-  );
+  const checkpoint = follows
+    ? follows.path && await readCheckpoint(follows.path) || undefined
+    : await startingPoint(
+      options,
+      resultOf(given.shape.lora),
+      (message) => warnings.push(message),
+      progressOf("checking a checkpoint"),
+    );
   const state = checkpoint && readRunState(checkpoint);
   const auto = options.rank === "auto";
   const resumed = state && resumedRecipe(given, state);
@@ -164,7 +175,7 @@ export async function openRun(
   });
   signal?.throwIfAborted();
   // Delete only after everything that can fail has succeeded.
-  if (options.overwriteOutput) await pruneCheckpoints(options.output, 0);
+  if (options.overwriteOutput && !follows) await pruneCheckpoints(options.output, 0);
   return {
     memory,
     recipe,

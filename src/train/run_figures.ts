@@ -10,13 +10,14 @@ import type { BestEvaluation } from "./best_evaluation.ts";
 import { type Training, trainsEmbeddings } from "./build.ts";
 import type { EvalEvent, PlanEvent, Summary, WarningEvent } from "./events.ts";
 import type { LossWatch } from "./loss_watch.ts";
+import { bytesPerStep } from "./exchange.ts";
 import { embeddingOptimizerOf } from "./method_fields.ts";
 import type { OpenRun } from "./open_run.ts";
 import type { SubmittedSteps } from "./submitted_steps.ts";
 
 /** `step` is that of the checkpoint that the run continues from. */
 export function planEvent(gpu: Gpu, run: OpenRun, step: number): PlanEvent {
-  const { recipe, plan, training, data, resumed } = run;
+  const { recipe, plan, training, data, resumed, team } = run;
   return {
     type: "plan",
     parameters: parameterCount(recipe.config),
@@ -30,6 +31,10 @@ export function planEvent(gpu: Gpu, run: OpenRun, step: number): PlanEvent {
     memory_limit: Number.isFinite(run.memoryLimit) ? run.memoryLimit : undefined,
     by_purpose: plan.byPurpose,
     adapter: adapterName(gpu.adapter),
+    ...team && {
+      ranks: team.ranks.size,
+      exchanged_bytes: bytesPerStep(training, team.ranks.size),
+    },
   };
 }
 

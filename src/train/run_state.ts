@@ -118,7 +118,10 @@ function upgraded(old: FirstOptimizer): OptimizerShape {
 
 /** The identity of a recipe's run. */
 export function identityOf({ config, shape, rates, objective }: Recipe): RunIdentity {
-  return { config, shape, rates, objective: (objective ?? crossEntropyObjective).name };
+  // How many processes train it is no part of a run.
+  const { exchange: _, ...optimizer } = shape.optimizer,
+    { name } = objective ?? crossEntropyObjective;
+  return { config, shape: { ...shape, optimizer }, rates, objective: name };
 }
 
 /**

@@ -8,8 +8,10 @@ import type { EmbeddingNoise } from "../model/llama.ts";
 import { columnsOf } from "../numbers/layout.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
 import { UserError } from "../options/user_error.ts";
+import { ALONE } from "../parallel/ranks.ts";
 import { Pace } from "./pace.ts";
 import type { Training } from "./build.ts";
+import type { Exchange } from "./exchange.ts";
 
 export interface StepOptions {
   /** From 1. */
@@ -24,6 +26,8 @@ export interface StepOptions {
    */
   readonly lossIndex: number;
   readonly profiler?: Profiler;
+  /** The ranks that share the step, which must keep its gradients; by default it is done here. */
+  readonly exchange?: Exchange;
 }
 
 /** How a step ended that may be stopped within. */
@@ -47,13 +51,15 @@ export interface Stopping {
 export class RecordedStep {
   /** Divisor of its loss sum. */
   readonly divisor: number;
+  readonly #count: number;
   readonly #begin: (index: number) => void;
   readonly #applyAll: () => void;
   #first: readonly HeldWork[] | undefined;
   #touched = false;
 
   /**
-   * In small pieces if it is `paced`: it can then be given at the GPU's own pace and stopped within.
+   * `batches` are all of the step: with ranks, rank k of n takes each n-th from the k-th on. In small
+   * pieces if it is `paced`: it can then be given at the GPU's own pace and stopped within.
    * `watch` sees its layers and refreshes; see {@link Gpu.watch}.
    */
   constructor(
@@ -62,7 +68,8 @@ export class RecordedStep {
     readonly batches: readonly Batch[],
     readonly options: StepOptions & { readonly paced?: boolean; readonly watch?: Watch },
   ) {
-    const { begin, applyAll, divisor } = openStep(gpu, training, batches, options);
+    const { count, begin, applyAll, divisor } = openStep(gpu, training, batches, options);
+    this.#count = count;
     this.#begin = begin;
     this.#applyAll = applyAll;
     this.divisor = divisor;
@@ -91,9 +98,11 @@ export class RecordedStep {
    * Gives it to the GPU, without waiting unless it is paced. A paced step ends at an abort, and within
    * seconds however long it is: at any point as long as nothing is overwritten, and later only if
    * `mayAbandon`, since a step half of whose updates are made is worth nothing. Otherwise the step is
-   * finished.
+   * finished, as is one that ranks share.
    */
   async give(stopping?: Stopping): Promise<StepEnd> {
+    const { exchange, lossIndex } = this.options;
+    if (exchange) return await this.#giveShared(exchange, lossIndex);
     const ended = await this.accumulate(stopping);
     const applies = ended.end === "submitted" && this.training.optimizer.keeps;
     return applies ? await this.apply(stopping) : ended;
@@ -104,12 +113,29 @@ export class RecordedStep {
    * stay in `optimizer.accumulated` until {@link apply}; otherwise each is applied once complete.
    */
   accumulate(stopping?: Stopping): Promise<StepEnd> {
-    const parts = this.batches.keys().map((index) => () => {
-      const work = this.#first ?? this.#record(() => this.#begin(index));
-      this.#first = undefined;
-      return work;
-    });
-    return this.#give(parts, stopping);
+    return this.#give(this.#parts(0, this.#count), stopping);
+  }
+
+  /** The recording of these micro-batches. */
+  *#parts(start: number, end: number): Generator<() => readonly HeldWork[]> {
+    for (let index = start; index < end; index++) {
+      yield () => {
+        const work = this.#first ?? this.#record(() => this.#begin(index));
+        this.#first = undefined;
+        return work;
+      };
+    }
+  }
+
+  /** Every rank's micro-batches, of which the first of all chooses the subspaces, as their sum. */
+  async #giveShared(exchange: Exchange, lossIndex: number): Promise<StepEnd> {
+    const refresh = this.training.optimizer.refreshes.now, leads = exchange.ranks.rank === 0;
+    if (!leads) await exchange.share(refresh);
+    await this.#give(this.#parts(0, 1), undefined);
+    if (leads) await exchange.share(refresh);
+    await this.#give(this.#parts(1, this.#count), undefined);
+    await exchange.sum(lossIndex);
+    return await this.apply();
   }
 
   /** Where gradients are kept: gives the updates, as {@link give} does, once they are exchanged. */
@@ -161,14 +187,18 @@ export function openStep(
   gpu: Gpu,
   training: Training,
   batches: readonly Batch[],
-  { step, lr, peak, rates, lossIndex, profiler }: StepOptions,
+  { step, lr, peak, rates, lossIndex, profiler, exchange }: StepOptions,
 ): {
+  /** Micro-batches of this process. */
+  readonly count: number;
   readonly begin: (index: number) => void;
   readonly applyAll: () => void;
   readonly divisor: number;
 } {
   const { model, optimizer, losses, gradientSquares: out, objective, submit } = training;
-  optimizer.beginStep({ step, lr, peak, rates, norm: out && { out, index: lossIndex } });
+  const { rank, size } = exchange?.ranks ?? ALONE;
+  const norm = out && { out, index: lossIndex };
+  optimizer.beginStep({ step, lr, peak, rates, norm, refreshed: rank > 0 });
   // One mean over all targets of the step, however they are split into micro-batches.
   const divisor = batches.reduce(
     (sum, batch) => sum + (objective.divisor?.(batch) ?? batch.tokens),
@@ -182,18 +212,19 @@ export function openStep(
     );
   }
   const gradScale = divisor ? 1 / divisor : 1;
-  const pass = new KernelPass(gpu, profiler);
+  const pass = new KernelPass(gpu, profiler), count = Math.ceil((batches.length - rank) / size);
   const begin = (index: number) => {
     optimizer.beginMicroBatch(index);
     // Each micro-batch gets its own dropout mask and noise; evaluations have none.
-    const key = { seed: rates.seed, step: (step - 1) * batches.length + index };
+    const place = rank + index * size, batch = batches[place];
+    const key = { seed: rates.seed, step: (step - 1) * batches.length + place };
     if (model.lora) model.lora.key = key;
-    model.noise = embeddingNoise(rates, training.activations, batches[index], key);
+    model.noise = embeddingNoise(rates, training.activations, batch, key);
     const loss = { out: losses, index: lossIndex, accumulate: index > 0 };
-    submit(pass, training, batches[index], { sink: optimizer, loss, gradScale });
+    submit(pass, training, batch, { sink: optimizer, loss, gradScale });
     if (model.lora) model.lora.key = undefined;
     model.noise = undefined;
-    if (index < batches.length - 1) return;
+    if (index < count - 1) return;
     optimizer.finish(pass);
     pass.submit();
   };
@@ -201,7 +232,7 @@ export function openStep(
     optimizer.applyAll(pass);
     pass.submit();
   };
-  return { begin, applyAll, divisor };
+  return { count, begin, applyAll, divisor };
 }
 
 /**

@@ -83,6 +83,11 @@ export class Stepping {
     this.#next = undefined;
   }
 
+  /** Whether the data of the next step is read; false if the signal ended that. */
+  ready(signal?: AbortSignal): Promise<boolean> {
+    return this.#read(signal);
+  }
+
   /**
    * Submits the next step. Returns false if the signal ended it: before it changed anything, or
    * where `mayAbandon` says that the state before it is saved.
@@ -110,7 +115,7 @@ export class Stepping {
 
   /** The next step, of the batches read. */
   #record(stoppable: boolean): RecordedStep {
-    const { gpu, submitted, activity, run: { recipe, training, schedule } } = this;
+    const { gpu, submitted, activity, run: { recipe, training, schedule, team } } = this;
     const step = this.#step + 1, batches = this.#batches;
     return new RecordedStep(gpu, training, batches, {
       step,
@@ -118,10 +123,11 @@ export class Stepping {
       peak: schedule.lr,
       rates: recipe.rates,
       lossIndex: step % LOSS_RING,
+      exchange: team?.exchange,
       // The pace costs a fast step more than the stop within it is worth; the first may be a slow one.
       paced: stoppable && (submitted.expectedMs(step) ?? Infinity) > PACED_STEP_MS,
       watch: activity.watch(step, {
-        microBatches: batches.length,
+        microBatches: batches.length / (team?.ranks.size ?? 1),
         refreshes: training.optimizer.refreshes.at(step),
       }),
     });

@@ -29,6 +29,8 @@ import type { Saved, TrainingEvent } from "./events.ts";
 import { type FinetuneInput, finetuneOptions } from "./finetune_options.ts";
 import { finetuneRecipe } from "./finetune_recipe.ts";
 import { occupy } from "./occupy.ts";
+import { assemble } from "./same_run.ts";
+import { heard, ofAllRanks, sharedRecipe } from "./team.ts";
 import { type OpenRun, openRun, type Preparing } from "./open_run.ts";
 import { type PretrainInput, pretrainOptions } from "./options.ts";
 import type { MemoryPlan } from "./plan.ts";
@@ -65,7 +67,7 @@ export class Trainer {
     options: Only<Given, PretrainInput>,
     preparing: Preparing = {},
   ): Promise<Trainer> {
-    const parsed = pretrainOptions.parse<PretrainInput>(options);
+    const parsed = ofAllRanks(pretrainOptions.parse<PretrainInput>(options), preparing.ranks);
     return await Trainer.#open(gpu, parsed.output, () => pretrainRecipe(parsed), preparing);
   }
 
@@ -75,7 +77,7 @@ export class Trainer {
     options: Only<Given, FinetuneInput>,
     preparing: Preparing = {},
   ): Promise<Trainer> {
-    const parsed = finetuneOptions.parse<FinetuneInput>(options);
+    const parsed = ofAllRanks(finetuneOptions.parse<FinetuneInput>(options), preparing.ranks);
     return await Trainer.#open(gpu, parsed.output, () => finetuneRecipe(parsed), preparing);
   }
 
@@ -83,7 +85,8 @@ export class Trainer {
    * A run of any recipe: one of this library's, perhaps with another objective, or your own. Reserves
    * the device and the output folder, reads and validates everything, plans the memory, refuses what
    * cannot fit, then allocates and initialises, or restores a checkpoint. Faults are {@link
-   * UserError}s. All of it is given back when the run has ended, or by {@link close}.
+   * UserError}s. All of it is given back when the run has ended, or by {@link close}. With several
+   * ranks the `gradientAccumulation` of the recipe's options is that of all of them together.
    */
   static open(gpu: Gpu, recipe: Recipe, preparing: Preparing = {}): Promise<Trainer> {
     return Trainer.#open(gpu, recipe.options.output, () => Promise.resolve(recipe), preparing);
@@ -99,15 +102,24 @@ export class Trainer {
     preparing.signal?.throwIfAborted();
     using resources = new DisposableStack();
     resources.use(occupy(gpu, folder));
-    const output = resources.use(await Output.claim(folder));
+    const { ranks } = preparing, follows = ranks && ranks.rank > 0;
+    const output = follows ? undefined : resources.use(await Output.claim(folder));
     const memory = resources.use(gpu.account.watch());
     const scope = resources.use(new Scope(gpu));
-    const opened = (async () => openRun(scope, memory, await recipe(), preparing))();
+    const opened = (async () => {
+      // The others begin when it is done: what it has downloaded is there for them, and its faults,
+      // which are mostly those of all, are told once.
+      const path = follows ? await heard(ranks) : undefined;
+      const shared = sharedRecipe(await recipe(), ranks);
+      return await openRun(scope, memory, shared, preparing, follows ? { path } : undefined);
+    })();
     // An aborted preparation ends a little later, and may have allocated meanwhile.
     opened.catch(() => scope.release());
     const run = await unlessAborted(opened, preparing.signal);
-    const warnings = [...output.warnings, ...run.warnings];
-    return new Trainer(gpu, { ...run, warnings }, resources.move());
+    if (ranks && !follows) await heard(ranks, run.resumed?.path);
+    const team = await assemble(gpu, run, ranks);
+    const warnings = [...output?.warnings ?? [], ...run.warnings];
+    return new Trainer(gpu, { ...run, warnings, team }, resources.move());
   }
 
   /**

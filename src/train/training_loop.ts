@@ -9,6 +9,7 @@ import { checkpointFolder, readCheckpoint } from "../formats/checkpoint/reader.t
 import { Activity } from "./activity.ts";
 import { divergence, notFiniteError } from "./divergence.ts";
 import { Evaluating } from "./evaluating.ts";
+import { follow } from "./follower.ts";
 import type {
   DoneEvent,
   OnProgress,
@@ -78,7 +79,10 @@ export class TrainingLoop {
 
   /** As {@link Running} says; leaving the iteration early saves as well. */
   async *run(running: Running): AsyncGenerator<TrainingEvent> {
-    const { recipe: { options } } = this.opened;
+    const { recipe: { options }, team } = this.opened;
+    if (team && team.ranks.rank > 0) {
+      return await follow(this.gpu, this.opened, team, running.signal);
+    }
     using recorder = new RunRecorder(options, () => this.#submitted.takeRefreshes());
     for await (const event of this.#run(running)) {
       await recorder.handle(event);
@@ -86,7 +90,9 @@ export class TrainingLoop {
     }
   }
 
-  async *#run({ signal, onProgress }: Running): AsyncGenerator<TrainingEvent> {
+  async *#run({ signal: given, onProgress }: Running): AsyncGenerator<TrainingEvent> {
+    const { team } = this.opened;
+    const signal = team ? AbortSignal.any([team.stopped, ...given ? [given] : []]) : given;
     this.#activity.onProgress = onProgress;
     let metrics: Metrics | undefined, ended = false;
     try {
@@ -94,6 +100,7 @@ export class TrainingLoop {
       metrics = await Metrics.open(this.opened.recipe.options.output, this.step);
       const evaluation = yield* this.#train(metrics, signal);
       const done = yield* this.#finish(evaluation);
+      await team?.order("end");
       ended = true;
       yield done;
     } catch (error) {
@@ -103,7 +110,10 @@ export class TrainingLoop {
       throw error;
     } finally {
       // Left by the caller: nobody receives what is still reported.
-      if (!ended && metrics) { for await (const _ of this.#rescue(metrics)); }
+      if (!ended && metrics) {
+        for await (const _ of this.#rescue(metrics));
+        await team?.order("end");
+      }
       metrics?.[Symbol.dispose]();
     }
   }
@@ -131,8 +141,19 @@ export class TrainingLoop {
     if (!this.#isFinished || this.#evaluating.due) {
       yield* this.#report(metrics, await this.#submitted.read());
     }
+    await this.#checkWeights();
     yield* this.#save();
     return evaluation;
+  }
+
+  /** With several ranks: they have the same weights, or else nothing more is worth saving. */
+  async #checkWeights(): Promise<void> {
+    try {
+      await this.opened.team?.check(this.step);
+    } catch (error) {
+      this.#stepping.spoil();
+      throw error;
+    }
   }
 
   /** The model and the summary, unless the run was interrupted. */
@@ -158,19 +179,25 @@ export class TrainingLoop {
     signal?: AbortSignal,
   ): AsyncGenerator<TrainingEvent, Evaluation | undefined> {
     const { evalEvery, saveEvery, loadBestModelAtEnd } = this.opened.recipe.options;
-    const { steps, stepsPerEpoch } = this.opened.data;
+    const { data: { steps, stepsPerEpoch }, team } = this.opened;
     let evaluation: Evaluation | undefined;
     this.#submitted.restartClock();
     this.#saving.restartClock();
     while (!this.#isFinished && !signal?.aborted) {
       this.assertOpen();
       const expected = this.#submitted.expectedMs(this.step + 1) ?? 0;
-      if (this.#saving.isWorthBefore(expected)) {
+      // A step that ranks share is not stopped within.
+      if (!team && this.#saving.isWorthBefore(expected)) {
         yield* this.#report(metrics, await this.#submitted.read());
         yield* this.#save();
         this.#submitted.restartClock();
       }
-      const taking = this.#stepping.take(this.#saving.has(this.step), signal);
+      if (team) {
+        // A step that is ordered is done by all of them: no signal ends it.
+        if (!await this.#stepping.ready(signal)) break;
+        await team.order("step");
+      }
+      const taking = this.#stepping.take(this.#saving.has(this.step), team ? undefined : signal);
       taking.catch(() => {}); // reported below
       try {
         // Of earlier steps, while the GPU does this one.
@@ -192,6 +219,7 @@ export class TrainingLoop {
         continue;
       }
       const unread = await this.#submitted.read();
+      await this.#checkWeights();
       evaluation = yield* this.#report(metrics, unread, evaluating, signal);
       const isBest = evaluation && this.#evaluating.best.record(this.step, evaluation.loss);
       if (saving || this.#isFinished || (isBest && loadBestModelAtEnd)) yield* this.#save();

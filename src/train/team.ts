@@ -1,0 +1,146 @@
+/**
+ * The ranks of a run. Rank 0 leads: it alone writes, evaluates, reports and decides what comes next,
+ * and the others do what it says, at the same step. Every rank reads all of the data's sequences and
+ * trains on its share of each step's.
+ */
+import { Crc32 } from "../formats/checkpoint/checksum.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { option, phrase } from "../options/phrase.ts";
+import { withDefaults } from "../options/schema.ts";
+import { UserError } from "../options/user_error.ts";
+import type { Ranks } from "../parallel/ranks.ts";
+import type { Training } from "./build.ts";
+import { Exchange } from "./exchange.ts";
+import type { Recipe } from "./recipe.ts";
+
+/** What all ranks do next. */
+export type Order = "step" | "check" | "end";
+
+const ORDERS: readonly Order[] = ["step", "check", "end"];
+/** What another rank says in place of an order: go on, or stop. */
+const GO_ON = 0x10, STOP = 0x11;
+
+/** Bytes of weights that are read at a time for their checksum. */
+const CHECKED_BYTES = 16 << 20;
+
+/** Options of a run whose step all ranks share: its accumulation counts the batches of all. */
+export function ofAllRanks<Options extends { readonly gradientAccumulation: number }>(
+  options: Options,
+  ranks: Ranks | undefined,
+): Options {
+  const { size } = ranks ?? { size: 1 };
+  if (size === 1) return options;
+  const change = { gradientAccumulation: size * options.gradientAccumulation };
+  return withDefaults(options, change as Partial<Options>);
+}
+
+/** The recipe with gradients that wait for their exchange, if it can be shared by these ranks. */
+export function sharedRecipe(recipe: Recipe, ranks: Ranks | undefined): Recipe {
+  const { size } = ranks ?? { size: 1 };
+  if (size === 1) return recipe;
+  const { shape, options: { gradientAccumulation } } = recipe, { optimizer } = shape;
+  if (optimizer.accumulatorQuant) {
+    throw new UserError(
+      phrase`${
+        option("accumulatorQuant", true)
+      }: ${size} processes exchange gradients in float32, and
+        cannot sum them in INT8`,
+      phrase`leave it out: each process sums fewer batches by itself`,
+    );
+  }
+  if (gradientAccumulation % size) {
+    throw new UserError(
+      phrase`${
+        option("gradientAccumulation", gradientAccumulation)
+      }: the batches of a step cannot be
+        dealt out to ${size} processes evenly`,
+      phrase`give a multiple of ${size}`,
+    );
+  }
+  return { ...recipe, shape: { ...shape, optimizer: { ...optimizer, exchange: true } } };
+}
+
+/** Bytes of a text, as ranks exchange it. */
+function encoded(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text);
+}
+
+/** What rank 0 says in words; the others give nothing. */
+export async function heard(ranks: Ranks, words = ""): Promise<string> {
+  const [first] = await ranks.gather(encoded(words));
+  return new TextDecoder().decode(first);
+}
+
+export class Team {
+  readonly exchange: Exchange;
+  readonly #stopping = new AbortController();
+  #checked: number | undefined;
+
+  constructor(
+    private readonly gpu: Gpu,
+    private readonly training: Training,
+    readonly ranks: Ranks,
+  ) {
+    this.exchange = new Exchange(gpu, training, ranks);
+  }
+
+  /** Aborted once another rank was asked to stop. */
+  get stopped(): AbortSignal {
+    return this.#stopping.signal;
+  }
+
+  /** Of rank 0: what all do now. */
+  async order(order: Order): Promise<void> {
+    const answers = await this.ranks.gather(Uint8Array.of(ORDERS.indexOf(order)));
+    if (answers.some(([answer]) => answer === STOP)) this.#stopping.abort();
+  }
+
+  /** Of the others: the next order. `stops` asks rank 0 to end the run. */
+  async nextOrder(stops: boolean): Promise<Order> {
+    const [[order]] = await this.ranks.gather(Uint8Array.of(stops ? STOP : GO_ON));
+    return ORDERS[order];
+  }
+
+  /** Of rank 0: throws unless all ranks have the same weights after this step. */
+  async check(step: number): Promise<void> {
+    if (step === this.#checked) return;
+    await this.order("check");
+    await this.compareWeights(step);
+    this.#checked = step;
+  }
+
+  /** Of all: the same, once it is ordered. */
+  async compareWeights(step: number): Promise<void> {
+    const sums = (await this.ranks.gather(encoded(await this.#checksum())))
+      .map((sum) => new TextDecoder().decode(sum));
+    const others = sums.flatMap((sum, rank) => sum === sums[0] ? [] : [rank]);
+    if (!others.length) return;
+    throw new UserError(
+      `after step ${step} the weights of ${ranksText(others)} are not those of rank 0 (CRC-32 ` +
+        `${sums.join(", ")}): their processes no longer train one model`,
+      phrase`do all ranks have the same card, driver and Deno? Continue from the last checkpoint with ${
+        option("resume", "auto")
+      }`,
+    );
+  }
+
+  /** Of every weight that is trained. */
+  async #checksum(): Promise<string> {
+    const sum = new Crc32();
+    for (const { parameter: { weight } } of this.training.optimizer.states) {
+      for (const tensor of weight.constants ? [weight, weight.constants] : [weight]) {
+        for (let at = 0; at < tensor.byteLength; at += CHECKED_BYTES) {
+          const bytes = Math.min(CHECKED_BYTES, tensor.byteLength - at);
+          sum.update(await this.gpu.read(tensor, at, bytes));
+        }
+      }
+    }
+    return sum.digest();
+  }
+}
+
+/** `rank 2`, `ranks 1 and 3`. */
+export function ranksText(ranks: readonly number[]): string {
+  const last = ranks.at(-1)!, before = ranks.slice(0, -1).join(", ");
+  return before ? `ranks ${before} and ${last}` : `rank ${last}`;
+}

@@ -1,0 +1,170 @@
+/** Ranks that share the steps of a run, against one process that accumulates. */
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { join } from "@std/path";
+import { PlanAllocator } from "../../src/gpu/allocator.ts";
+import { CONSUMER_CARD } from "../../src/gpu/capabilities.ts";
+import { PRESETS } from "../../src/model/config.ts";
+import { readCheckpoint } from "../../src/formats/checkpoint/reader.ts";
+import { UserError } from "../../src/options/user_error.ts";
+import { ALONE } from "../../src/parallel/ranks.ts";
+import { buildTraining, type TrainingShape } from "../../src/train/build.ts";
+import { bytesPerRefresh, bytesPerStep } from "../../src/train/exchange.ts";
+import { memoryOptions } from "../../src/train/memory_options.ts";
+import { trainingShape } from "../../src/train/method.ts";
+import type { Recipe } from "../../src/train/recipe.ts";
+import { sharedRecipe } from "../../src/train/team.ts";
+import { runTraining, saveBase, TINY, withWorkshop } from "../train/support.ts";
+import { mpiTest } from "./support.ts";
+import { trainInRanks, tryInRanks } from "./support_runs.ts";
+
+/** What a checkpoint holds, and what its state says of the training. */
+async function checkpoint(output: string, step: number) {
+  const folder = join(output, `checkpoint-${step}`);
+  const { state } = JSON.parse(await Deno.readTextFile(join(folder, "manifest.json")));
+  const entries = await Deno.readFile(join(folder, "entries.bin"));
+  const { lazy, data, tokens, loss } = state;
+  return { entries, lazy, data, tokens, loss };
+}
+
+mpiTest("2 ranks give the bits of one process that accumulates their batches", async () => {
+  await withWorkshop(async ({ options, folder }) => {
+    const base = join(folder, "base");
+    await Deno.mkdir(base);
+    await saveBase(base, TINY);
+    const from = { from: base, model: undefined, tokenizer: "bytes" };
+    const runs = [
+      // The subspaces that rank 0 refreshes are given to the other.
+      { name: "q_galore", change: { optimizer: "q_galore_adamw8bit", maxGradNorm: 1 } },
+      // Both refresh them from the sum.
+      { name: "fira", change: { optimizer: "galore_adamw", fira: true } },
+      // Each batch has a mask of its own.
+      { name: "lora", change: { ...from, optimizer: "lora", loraDropout: 0.1 } },
+    ].map(({ name, change }) => ({
+      name,
+      given: { ...change, steps: 4, saveEvery: 2, evalEvery: 2 },
+    }));
+    const pathOf = (name: string) => join(folder, name);
+    for (const { name, given } of runs) {
+      await runTraining(options(`one-${name}`, { ...given, gradientAccumulation: 2 }));
+    }
+    const [{ given }] = runs, resume = pathOf("one-q_galore/checkpoint-2");
+    const reports = await trainInRanks(2, [
+      ...runs.map(({ name, given }) => ({ options: options(`two-${name}`, given) })),
+      // A run of one process goes on in two.
+      { options: options("resumed", { ...given, resume }) },
+      // Where one is asked to stop, both do, after the same step.
+      { options: options("stopped", { ...given, steps: 1000 }), stops: 1 },
+    ]);
+    for (const [index, { name }] of runs.entries()) {
+      const one = await checkpoint(pathOf(`one-${name}`), 4);
+      assertEquals(await checkpoint(pathOf(`two-${name}`), 4), one, name);
+      const [leader, follower] = reports[index];
+      assertEquals(follower.events, []);
+      // Before the first step, and at two evaluations, each of which comes with a checkpoint.
+      assertEquals(leader.checksums.length, 3, name);
+      assertEquals(follower.checksums, leader.checksums);
+      for (const [first, second] of leader.checksums) assertEquals(second, first, name);
+      const plan = leader.events.find((event) => event.type === "plan")!;
+      assertEquals(plan.ranks, 2);
+      for (const { sums } of [leader, follower]) {
+        assertEquals(sums.reduce((a, b) => a + b), 4 * plan.exchanged_bytes!, name);
+      }
+    }
+    assertEquals(
+      await checkpoint(pathOf("resumed"), 4),
+      await checkpoint(pathOf("one-q_galore"), 4),
+    );
+    const [{ events }] = reports.at(-1)!, done = events.at(-1)!;
+    assert(done.type === "done" && done.interrupted && done.step < 1000);
+    assertEquals(done.saved.checkpoint_step, done.step);
+  });
+});
+
+mpiTest("a rank that is killed ends the others, and the last checkpoint is whole", async () => {
+  await withWorkshop(async ({ options, folder }) => {
+    const change = { optimizer: "adamw", steps: 100_000, saveEvery: 1, evalShare: 0 };
+    const { code, reports, stderr } = await tryInRanks(2, [
+      { options: options("killed", change), dies: 1 },
+    ]);
+    assert(code !== 0);
+    assertEquals(reports, []);
+    assertStringIncludes(stderr, "process rank 1");
+    assertStringIncludes(stderr, "signal 9");
+    const steps = [...Deno.readDirSync(join(folder, "killed"))]
+      .flatMap(({ name }) => name.match(/^checkpoint-(\d+)$/)?.[1] ?? []);
+    for (const step of steps) {
+      await (await readCheckpoint(join(folder, "killed", `checkpoint-${step}`))).verify({});
+    }
+  });
+});
+
+mpiTest("ranks with other options or data are refused before the first step", async () => {
+  await withWorkshop(async ({ options, folder }) => {
+    const other = join(folder, "other.txt");
+    await Deno.writeTextFile(other, "Another text, as long as it needs to be. ".repeat(500));
+    const given = options("refused"), data = [other];
+    const { code, reports } = await tryInRanks(2, [
+      { options: given, ofRank: { 1: { ...given, lr: 0.5, data } } },
+    ]);
+    const [{ error }] = reports;
+    assertEquals(code, 1);
+    assertStringIncludes(error!, "the processes would not train one model: rank 0 has another ");
+    assertStringIncludes(error!, "schedule of rank 1");
+    assertStringIncludes(error!, "data of rank 1");
+    assert(!error!.includes("configuration of") && !error!.includes("card of"), error);
+  });
+});
+
+Deno.test("what ranks cannot share is refused", () => {
+  const ranks = { ...ALONE, size: 2 };
+  const recipe = (gradientAccumulation: number, accumulatorQuant = false) =>
+    ({
+      options: { gradientAccumulation },
+      shape: { optimizer: { gradientAccumulation, accumulatorQuant } } as TrainingShape,
+    }) as Recipe;
+  assertEquals(sharedRecipe(recipe(4), ranks).shape.optimizer.exchange, true);
+  assertEquals(sharedRecipe(recipe(3), ALONE).shape.optimizer.exchange, undefined);
+  assertThrows(() => sharedRecipe(recipe(3), ranks), UserError, "gradientAccumulation: 3");
+  assertThrows(() => sharedRecipe(recipe(4, true), ranks), UserError, "accumulatorQuant: true");
+});
+
+Deno.test("docs/parallel.md has the bytes of the formula", async () => {
+  const text = await Deno.readTextFile(new URL("../../docs/parallel.md", import.meta.url));
+  const megabytes = (bytes: number) => (bytes / 1e6).toFixed(1);
+  for (
+    const [model, rank] of [["llama_60m", 128], ["llama_1b", 512], ["llama_7b", 1024]] as const
+  ) {
+    const [, ...found] = text.match(new RegExp(`^\\| ${model}, ${rank} .*$`, "m"))![0]
+      .split("|").map((cell) => cell.trim()).filter((cell) => cell);
+    const of = (optimizer: "q_galore_adamw8bit" | "adamw" | "lora") => {
+      const config = PRESETS[model], sizes = optimizer === "q_galore_adamw8bit" ? { rank } : {};
+      const given = memoryOptions.parse({ model, optimizer, batchSize: 1, seqLen: 256, ...sizes });
+      const shape = trainingShape(given, config);
+      const optimizerShape = { ...shape.optimizer, exchange: true };
+      return buildTraining(
+        new PlanAllocator(),
+        config,
+        { ...shape, optimizer: optimizerShape },
+        CONSUMER_CARD,
+      );
+    };
+    const galore = of("q_galore_adamw8bit"), adamw = of("adamw");
+    // Once more, by the shapes alone: two ranks send each float once.
+    const { layers, hiddenSize, intermediateSize, vocabSize } = PRESETS[model];
+    const whole = 2 * vocabSize * hiddenSize + (2 * layers + 1) * hiddenSize;
+    const lowRank = layers * rank * (4 * hiddenSize + 3 * intermediateSize);
+    const full = layers * hiddenSize * (4 * hiddenSize + 3 * intermediateSize);
+    // Rows are padded to eight numbers.
+    const close = (bytes: number, floats: number) =>
+      assert(Math.abs(bytes / (4 * floats) - 1) < 2e-3);
+    close(bytesPerStep(galore, 2), whole + lowRank);
+    close(bytesPerStep(adamw, 2), whole + full);
+    assertEquals(found, [
+      megabytes(bytesPerStep(galore, 2)),
+      megabytes(bytesPerStep(adamw, 2)),
+      `${(bytesPerStep(adamw, 2) / bytesPerStep(galore, 2)).toFixed(1)}x`,
+      megabytes(bytesPerRefresh(galore, 2)),
+      megabytes(bytesPerStep(of("lora"), 2)),
+    ]);
+  }
+});
