@@ -100,3 +100,28 @@ Deno.test({
     assertEquals(installed, calls, "once");
   },
 });
+
+Deno.test({
+  name: "setup for several processes finds Open MPI, installs it, or says what is skipped",
+  ignore,
+  fn: async () => {
+    const calls = installs
+      ? "update\ninstall -y --no-install-recommends openmpi-bin libopenmpi3\n"
+      : "";
+    const failed = await withAptGet("exit 0", async (PATH, root) => {
+      const { code, log } = await setup({ PATH }, "--mpi", root);
+      assertStringIncludes(log, "setup: no Open MPI: tests of several processes will be skipped");
+      assertEquals(code, 0);
+    });
+    assertEquals(failed, calls);
+    const script = 'mkdir -p "$ROOT/usr/bin" && touch "$ROOT/usr/bin/mpirun.openmpi"';
+    const installed = await withAptGet(script, async (PATH, root) => {
+      if (!installs) await Deno.mkdir(`${root}/usr/bin`, { recursive: true });
+      if (!installs) await Deno.writeTextFile(`${root}/usr/bin/mpirun.openmpi`, "");
+      const { code, log } = await setup({ PATH }, "--mpi", root);
+      assertStringIncludes(log, `setup: found Open MPI: ${root}/usr/bin/mpirun.openmpi\n`);
+      assertEquals(code, 0);
+    });
+    assertEquals(installed, calls);
+  },
+});
