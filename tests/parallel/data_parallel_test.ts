@@ -48,7 +48,7 @@ mpiTest("2 ranks give the bits of one process that accumulates their batches", a
       await runTraining(options(`one-${name}`, { ...given, gradientAccumulation: 2 }));
     }
     const [{ given }] = runs, resume = pathOf("one-q_galore/checkpoint-2");
-    const reports = await trainInRanks(2, [
+    const [leads, follows] = await trainInRanks(2, [
       ...runs.map(({ name, given }) => ({ options: options(`two-${name}`, given) })),
       // A run of one process goes on in two.
       { options: options("resumed", { ...given, resume }) },
@@ -58,7 +58,7 @@ mpiTest("2 ranks give the bits of one process that accumulates their batches", a
     for (const [index, { name }] of runs.entries()) {
       const one = await checkpoint(pathOf(`one-${name}`), 4);
       assertEquals(await checkpoint(pathOf(`two-${name}`), 4), one, name);
-      const [leader, follower] = reports[index];
+      const leader = leads[index], follower = follows[index];
       assertEquals(follower.events, []);
       // Before the first step, and at two evaluations, each of which comes with a checkpoint.
       assertEquals(leader.checksums.length, 3, name);
@@ -74,7 +74,7 @@ mpiTest("2 ranks give the bits of one process that accumulates their batches", a
       await checkpoint(pathOf("resumed"), 4),
       await checkpoint(pathOf("one-q_galore"), 4),
     );
-    const [{ events }] = reports.at(-1)!, done = events.at(-1)!;
+    const { events } = leads.at(-1)!, done = events.at(-1)!;
     assert(done.type === "done" && done.interrupted && done.step < 1000);
     assertEquals(done.saved.checkpoint_step, done.step);
   });
@@ -87,7 +87,7 @@ mpiTest("a rank that is killed ends the others, and the last checkpoint is whole
       { options: options("killed", change), dies: 1 },
     ]);
     assert(code !== 0);
-    assertEquals(reports, []);
+    assertEquals(reports, [[], []]);
     assertStringIncludes(stderr, "process rank 1");
     assertStringIncludes(stderr, "signal 9");
     const steps = [...Deno.readDirSync(join(folder, "killed"))]
@@ -106,7 +106,7 @@ mpiTest("ranks with other options or data are refused before the first step", as
     const { code, reports } = await tryInRanks(2, [
       { options: given, ofRank: { 1: { ...given, lr: 0.5, data } } },
     ]);
-    const [{ error }] = reports;
+    const [[{ error }]] = reports;
     assertEquals(code, 1);
     assertStringIncludes(error!, "the processes would not train one model: rank 0 has another ");
     assertStringIncludes(error!, "schedule of rank 1");

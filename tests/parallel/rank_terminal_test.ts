@@ -7,21 +7,24 @@ import { mpirun, mpiTest } from "./support.ts";
 
 Deno.test("another rank than the first prints its own failure, with its number", async () => {
   const lines: string[] = [], printed = (line: string) => lines.push(line);
+  const controller = new AbortController();
   const own: Terminal = {
     stdout: printed,
     write: printed,
     stderr: printed,
     status: () => printed("status"),
     interactive: true,
-    signal: new AbortController().signal,
+    signal: controller.signal,
   };
-  const { terminal, end } = rankTerminal(2, own);
+  const { terminal, end } = rankTerminal(2, own, 10);
   terminal.stdout("an event");
   terminal.stderr("a note");
   terminal.stderr("the card is gone\n  hint: where is it?");
   await end(0);
   await end(130);
   assertEquals([lines, terminal.status, terminal.interactive], [[], undefined, false]);
+  await end(1);
+  controller.abort();
   await end(1);
   assertEquals(lines, ["rank 2: the card is gone\nrank 2:   hint: where is it?"]);
 });

@@ -6,10 +6,8 @@ import { inRanks, mpiTest } from "./support.ts";
 
 for (const size of [2, 4]) {
   mpiTest(`${size} ranks sum in their order, hear rank 0 and each other`, async () => {
-    const { code, stdout, stderr } = await inRanks(size, "speak.ts", []);
+    const { code, stderr, reports } = await inRanks(size, "speak.ts", []);
     assertEquals([code, stderr], [0, ""]);
-    const said = stdout.trim().split("\n").map((line) => JSON.parse(line))
-      .sort((a, b) => a.rank - b.rank);
     const large = [2 ** 24, 1, -(2 ** 24), 1].slice(0, size);
     const inOrder = large.reduce((sum, value) => Math.fround(sum + value), 0);
     const values = Array.from(
@@ -17,7 +15,7 @@ for (const size of [2, 4]) {
       (_, i) => i % 2 ? inOrder : size * i + size * (size - 1) / 2,
     );
     assertEquals(
-      said,
+      reports.flat(),
       Array.from({ length: size }, (_, rank) => ({
         rank,
         size,
@@ -32,9 +30,8 @@ for (const size of [2, 4]) {
 }
 
 mpiTest("without the permission for the library it is named", async () => {
-  const { code, stderr } = await inRanks(2, "speak.ts", [], {
-    permissions: ["--allow-env", "--allow-read", "--no-prompt"],
-  });
+  const permissions = ["--allow-env", "--allow-read", "--no-prompt"];
+  const { code, stderr } = await inRanks(2, "speak.ts", [], permissions);
   assertEquals(code, 1);
   assertStringIncludes(stderr, "an MPI launcher started this process with others");
   assertStringIncludes(stderr, "Requires ffi access to");

@@ -1,5 +1,6 @@
 /** One of the processes of ranks_test.ts: says what it received. */
 import { openRanks } from "../../src/parallel/open_ranks.ts";
+import { report } from "./support.ts";
 
 const ranks = openRanks(), { rank, size } = ranks;
 // Their sum depends on the order: 1 is lost beside 2^24, unless both of the large are gone first.
@@ -16,7 +17,7 @@ const [gathered, empty] = await Promise.all([
   ranks.gather(new TextEncoder().encode("é".repeat(rank))),
   ranks.gather(new Uint8Array(0)),
 ]);
-console.log(JSON.stringify({
+report(rank, {
   rank,
   size,
   values: [...values],
@@ -24,5 +25,5 @@ console.log(JSON.stringify({
   broadcast: [...bytes],
   gathered: gathered.map((each) => new TextDecoder().decode(each)),
   empty: empty.map(({ length }) => length),
-}));
+});
 await ranks.close();

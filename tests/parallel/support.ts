@@ -6,27 +6,49 @@ const MPIRUN = findMpirun();
 const LOCK = fromFileUrl(import.meta.resolve("../deno.lock"));
 
 /** What came of them. */
-export interface Ranks {
+export interface Ranks<Report> {
   readonly code: number;
-  readonly stdout: string;
   readonly stderr: string;
+  /** Of each rank, in order. */
+  readonly reports: readonly (readonly Report[])[];
+}
+
+/** In a process: writes a report, for a launcher cuts what several print at once. */
+export function report(rank: number, what: unknown): void {
+  const path = `${Deno.env.get("REPORTS")}/${rank}`;
+  Deno.writeTextFileSync(path, `${JSON.stringify(what)}\n`, { append: true });
 }
 
 /** A module of this folder in `size` processes. */
-export async function inRanks(
+export async function inRanks<Report>(
   size: number,
   module: string,
   args: readonly string[],
-  { permissions = ["-A"], env }: {
-    readonly permissions?: readonly string[];
-    readonly env?: Record<string, string>;
-  } = {},
-): Promise<Ranks> {
+  permissions: readonly string[] = ["-A"],
+): Promise<Ranks<Report>> {
   const path = fromFileUrl(import.meta.resolve(`./${module}`));
   const run = ["run", ...permissions, "--no-check", `--lock=${LOCK}`, path, ...args];
-  const { code, stdout, stderr } = await mpirun(size, [Deno.execPath(), ...run], env).output();
-  const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
-  return { code, stdout: out, stderr: err };
+  const folder = await Deno.makeTempDir();
+  try {
+    const env = { REPORTS: folder };
+    const { code, stderr } = await mpirun(size, [Deno.execPath(), ...run], env).output();
+    const reports = Array.from(
+      { length: size },
+      (_, rank) => reportsIn<Report>(`${folder}/${rank}`),
+    );
+    return { code, stderr: new TextDecoder().decode(stderr), reports };
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+function reportsIn<Report>(path: string): Report[] {
+  try {
+    return Deno.readTextFileSync(path).trim().split("\n").map((line) => JSON.parse(line));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw error;
+  }
 }
 
 /** A program in `size` processes, on however few processors. */

@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import type { PretrainInput } from "../../src/train/options.ts";
 import type { TrainingEvent } from "../../src/train/events.ts";
-import { inRanks } from "./support.ts";
+import { inRanks, type Ranks } from "./support.ts";
 
 export interface RankRun {
   readonly options: PretrainInput;
@@ -14,7 +14,6 @@ export interface RankRun {
 }
 
 export interface RankReport {
-  readonly rank: number;
   /** Bytes sent in each sum of values. */
   readonly sums: readonly number[];
   /** Of weights, by rank, at each comparison. */
@@ -23,27 +22,18 @@ export interface RankReport {
   readonly error?: string;
 }
 
-/** By run, then by rank. */
+/** By rank, then by run. */
 export async function trainInRanks(
   size: number,
   runs: readonly RankRun[],
-): Promise<RankReport[][]> {
+): Promise<Ranks<RankReport>["reports"]> {
   const { code, reports, stderr } = await tryInRanks(size, runs);
-  assertEquals(reports.flatMap(({ error }) => error ?? []), []);
+  assertEquals(reports.flat().flatMap(({ error }) => error ?? []), []);
   assertEquals([code, stderr], [0, ""]);
-  return runs.map((_, index) =>
-    Array.from({ length: size }, (_, rank) => reports.filter((each) => each.rank === rank)[index])
-  );
+  return reports;
 }
 
 /** The same of what may fail. */
-export async function tryInRanks(size: number, runs: readonly RankRun[]): Promise<{
-  readonly code: number;
-  readonly reports: readonly RankReport[];
-  readonly stderr: string;
-}> {
-  const { code, stdout, stderr } = await inRanks(size, "train.ts", [JSON.stringify(runs)]);
-  const reports = stdout.trim().split("\n").filter((line) => line.startsWith("{"))
-    .map((line) => JSON.parse(line) as RankReport);
-  return { code, reports, stderr };
+export function tryInRanks(size: number, runs: readonly RankRun[]): Promise<Ranks<RankReport>> {
+  return inRanks(size, "train.ts", [JSON.stringify(runs)]);
 }

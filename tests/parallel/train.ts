@@ -8,6 +8,7 @@ import type { Ranks } from "../../src/parallel/ranks.ts";
 import { explain, UserError } from "../../src/options/user_error.ts";
 import type { TrainingEvent } from "../../src/train/events.ts";
 import { Trainer } from "../../src/train/trainer.ts";
+import { report } from "./support.ts";
 import type { RankReport, RankRun } from "./support_runs.ts";
 
 /** Counts what sums send, and notes the checksums of weights. */
@@ -53,9 +54,9 @@ for (const { options, ofRank, dies, stops } of JSON.parse(Deno.args[0]) as RankR
   const witness = new Witness(ranks), events: TrainingEvent[] = [];
   const own = { ...options, ...ofRank?.[rank] };
   const controller = new AbortController();
-  const report = (error?: string) => {
+  const tell = (error?: string) => {
     const { sums, checksums } = witness;
-    console.log(JSON.stringify({ rank, sums, checksums, events, error } satisfies RankReport));
+    report(rank, { sums, checksums, events, error } satisfies RankReport);
   };
   try {
     const trainer = await Trainer.pretrain(gpu, own, { ranks: witness });
@@ -64,9 +65,9 @@ for (const { options, ofRank, dies, stops } of JSON.parse(Deno.args[0]) as RankR
     for await (const event of trainer.run({ signal: controller.signal })) events.push(event);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    report(explain(error));
+    tell(explain(error));
     Deno.exit(1);
   }
-  report();
+  tell();
 }
 await ranks.close();
