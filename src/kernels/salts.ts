@@ -16,6 +16,8 @@ export const SALTS = {
   sums: 0x27d4eb2f,
   /** APOLLO's Omega. */
   omega: 0x165667b1,
+  /** ReLoRA's new adapters. */
+  restarts: 0xd3a2646c,
 } as const;
 
 /** The seed of one of them, for a run's. */

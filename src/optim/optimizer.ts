@@ -36,6 +36,7 @@ import { clippingOf, isAdapter, keepsGradients, type OptimizerShape } from "./op
 import { gathersLowRank, type ParameterState } from "./parameter_state.ts";
 import { project, projectBack } from "./projector.ts";
 import type { OptimizerRates } from "./rates.ts";
+import { adaptedOf, Restarts } from "./restarts.ts";
 import { StepGradients } from "./step_gradients.ts";
 import { StepRefreshes } from "./step_refreshes.ts";
 import { resetMoments, sinceReset } from "./stable_spam.ts";
@@ -71,6 +72,8 @@ export class Optimizer implements GradientSink {
     readonly states: readonly ParameterState[],
     readonly scratch: OptimizerScratch,
     readonly matmul: MatmulWorkspace,
+    /** Of adapters, if they have any. */
+    readonly restarts: Restarts | undefined,
   ) {
     this.#states = new Map(states.map((state) => [state.parameter, state]));
     this.#gradients = new StepGradients(states, scratch);
@@ -89,12 +92,11 @@ export class Optimizer implements GradientSink {
     shape: OptimizerShape,
     matmul: MatmulWorkspace,
   ): Optimizer {
-    return new Optimizer(
-      shape,
-      states,
-      createOptimizerScratch(allocator, parameters, states, shape),
-      matmul,
-    );
+    const scratch = createOptimizerScratch(allocator, parameters, states, shape);
+    const restarts = shape.restarts
+      ? new Restarts(adaptedOf(parameters), scratch.gradient, matmul)
+      : undefined;
+    return new Optimizer(shape, states, scratch, matmul, restarts);
   }
 
   /** The largest of the float32 memory that holds nothing until the first step. */
@@ -297,6 +299,7 @@ export class Optimizer implements GradientSink {
   /** Steps that the moments of a parameter hold, this one included. */
   #moments({ parameter: { kind } }: ParameterState): number {
     const { step, rates } = this.#step;
+    if (kind === "adapter" && this.restarts) return this.restarts.since(this.#step);
     return kind === "projection" ? sinceReset(step, rates.momentumReset) : step;
   }
 

@@ -8,6 +8,7 @@ import { createFiraScratch, type FiraScratch } from "./fira.ts";
 import { gradientBlockCount, gradientBytes, storedBytes } from "./gradient_blocks.ts";
 import { type OptimizerShape, sizesOf } from "./optimizer_shape.ts";
 import { gathersLowRank, type ParameterState, reducedShape } from "./parameter_state.ts";
+import { adaptedOf, mergedElements } from "./restarts.ts";
 import type { RuleSizes, RuleWorkspace, UpdateRule } from "./rules/rule.ts";
 import { createStableSpamScratch, type StableSpamScratch } from "./stable_spam.ts";
 import { createSubspaceWorkspace, type SubspaceWorkspace } from "./subspace.ts";
@@ -15,7 +16,7 @@ import { createSubspaceWorkspace, type SubspaceWorkspace } from "./subspace.ts";
 export interface OptimizerScratch {
   /**
    * float32, one thing at a time: a gradient that is not accumulated, or rows of one; products of a
-   * projected matrix's factors; its update, or rows of it.
+   * projected matrix's factors; its update, or rows of it; rows of what is merged into a matrix.
    */
   readonly gradient: Tensor;
   /** (V, C), separate when tied and not taken in blocks: it outlives the others. */
@@ -49,6 +50,9 @@ export function createOptimizerScratch(
     if (accumulated && !gathered) continue;
     if (tied && parameter.kind === "embedding" && !blockRows) embedding = size;
     else gradient = Math.max(gradient, size);
+  }
+  for (const linear of shape.restarts ? adaptedOf(parameters) : []) {
+    gradient = Math.max(gradient, mergedElements(linear));
   }
   const scratch = (name: string, size: number, turn?: Turn) =>
     allocator.tensor({ name, shape: [size], dtype: "float32", purpose: "gradients", turn });

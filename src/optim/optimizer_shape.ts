@@ -50,6 +50,8 @@ export interface OptimizerShape {
   readonly clips?: boolean;
   /** Steady the gradients of matrices as their rule sees them; see stable_spam.ts. */
   readonly stableSpam?: boolean;
+  /** Merge adapters into their matrices, and begin anew; see restarts.ts. */
+  readonly restarts?: boolean;
   /**
    * Form the gradients of projected matrices too, for something that looks at them. By default their
    * factors take their place where they can.

@@ -26,6 +26,10 @@ export interface OptimizerRates {
   readonly cosThreshold: number;
   /** How much longer a settled subspace is kept. */
   readonly gammaProj: number;
+  /** ReLoRA: steps after which adapters are merged and begin anew; none or 0: never. */
+  readonly jaggedRestartSteps?: number;
+  /** Steps over which the learning rate rises after that. */
+  readonly jaggedRestartWarmupSteps?: number;
   /**
    * LoRA+ (Hayou et al. 2024, arXiv 2402.12354): the learning rate of an adapter's B as a multiple of
    * A's; 1 by default.

@@ -2,7 +2,7 @@
  * Learning rates over a run: a linear warm-up from zero, then cosine, linear or constant. The
  * formulas of GaLore's `get_cyclical_cosine_schedule_with_min_lr` (one cycle) and of transformers'
  * `get_*_schedule_with_warmup`. The floor applies to `linear` as well, which in transformers decays
- * to zero.
+ * to zero. Restarts are those of ReLoRA's `get_scheduler` (arXiv 2307.05695).
  */
 
 export type SchedulerName = "cosine" | "linear" | "constant";
@@ -16,6 +16,13 @@ export interface Schedule {
   readonly warmupSteps: number;
   /** The rate after the last step, as a fraction of `lr`; ignored by `constant`. */
   readonly minLrRatio: number;
+  /** ReLoRA's jagged schedule: after each restart the rate rises again, from zero. */
+  readonly restarts?: {
+    /** Steps from one to the next. */
+    readonly every: number;
+    /** Steps until the rate is what it would be without them. */
+    readonly warmupSteps: number;
+  };
 }
 
 /**
@@ -23,7 +30,12 @@ export interface Schedule {
  * sources a warm-up starts at zero, so the first update of such a run changes nothing.
  */
 export function learningRate(schedule: Schedule, done: number): number {
-  return schedule.lr * factor(schedule, done);
+  const { lr, warmupSteps, restarts } = schedule, since = restarts ? done % restarts.every : done;
+  if (!restarts || done < Math.max(warmupSteps, restarts.every) || since >= restarts.warmupSteps) {
+    return lr * factor(schedule, done);
+  }
+  const reached = factor(schedule, done - since + restarts.warmupSteps);
+  return lr * reached * since / restarts.warmupSteps;
 }
 
 function factor({ scheduler, steps, warmupSteps, minLrRatio }: Schedule, done: number): number {

@@ -29,6 +29,7 @@ import {
 import { Optimizer } from "../optim/optimizer.ts";
 import type { OptimizerShape } from "../optim/optimizer_shape.ts";
 import { createParameterStates, optimizerMatmuls } from "../optim/optimizer_state.ts";
+import { restartMatmuls } from "../optim/restarts.ts";
 import { crossEntropyObjective, type Objective, type SubmitLoss } from "./objective.ts";
 
 /** Everything that determines the memory of a run, apart from its objective. */
@@ -140,7 +141,11 @@ function allocate(
     factors: states.some(({ route }) => route),
     dtype,
     loraDropout: shape.lora?.dropout,
-    matmuls: [...optimizerMatmuls(states, shape.optimizer), ...headProducts],
+    matmuls: [
+      ...restartMatmuls(parameters, shape.optimizer),
+      ...optimizerMatmuls(states, shape.optimizer),
+      ...headProducts,
+    ],
   });
   const optimizer = Optimizer.create(allocator, parameters, states, shape.optimizer, model.matmul);
   const load = createLoadWorkspace(allocator, parameters, optimizer.idle);

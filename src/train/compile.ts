@@ -33,6 +33,9 @@ export function kernelsOf(
       // Step 1 refreshes every subspace: from random vectors, unless resumed, and then from a basis.
       recordStep();
       recordStep();
+      const restarting = new KernelPass(gpu);
+      optimizer.restarts?.record(restarting, { step: 1, rates });
+      restarting.submit();
       for (const accumulate of [false, true]) {
         const pass = new KernelPass(gpu), loss = { out, index: 0, accumulate };
         recordLoss(pass, model, training, batches[0], loss);

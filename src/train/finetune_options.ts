@@ -30,6 +30,8 @@ import {
   optimizerFields,
   orNever,
   rankFields,
+  restartFields,
+  restartSteps,
   ropeScaling,
   runFields,
   scheduleFields,
@@ -39,7 +41,7 @@ import {
   trainEmbeddings,
 } from "./fields.ts";
 import { effectRules, FINETUNE_EFFECTS } from "./option_effects.ts";
-import { overwriteRule, warmupRule } from "./option_rules.ts";
+import { overwriteRule, restartRules, warmupRule } from "./option_rules.ts";
 import { option, phrase } from "../options/phrase.ts";
 import type { FinetuneInput, FinetuneOptions } from "./option_types.ts";
 import { LEAST_STEPS, MOST_EPOCHS, USUAL_EPOCHS } from "./small_set.ts";
@@ -170,6 +172,7 @@ const rules: Rule[] = [
   ...effectRules(FINETUNE_EFFECTS),
   overwriteRule,
   warmupRule,
+  ...restartRules,
   ({ data, dataset }) =>
     !data && !dataset
       ? {
@@ -190,6 +193,7 @@ export const finetuneOptions: Options<FinetuneOptions, FinetuneInput> = defineOp
     ...methodFields,
     ...loraFields,
     ...loraRateFields,
+    ...restartFields,
     ...finetuneSchedule,
     ...scheduleFields,
     ...finetuneSchedule,
@@ -215,6 +219,7 @@ export const finetuneOptions: Options<FinetuneOptions, FinetuneInput> = defineOp
       lr: options.lr ?? methodOf(optimizer).lr.finetune,
       apolloScale: options.apolloScale ?? methodOf(optimizer).apollo?.scale ?? 1,
       ...loraSizes(options),
+      ...(methodOf(optimizer).restarts && restartSteps(options)),
     };
   },
 });

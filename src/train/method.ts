@@ -140,6 +140,7 @@ export function trainingShape(
       exchange: !options.layerwise || undefined,
       clips: options.maxGradNorm > 0 || undefined,
       stableSpam: options.stableSpam || undefined,
+      restarts: method.restarts,
     },
   };
 }
@@ -206,6 +207,9 @@ export function optimizerRates(options: PretrainOptions | FinetuneOptions): Opti
     gammaProj,
     loraplusLrRatio,
     loraplusLrEmbedding,
+    ...("jaggedRestartSteps" in options && { jaggedRestartSteps: options.jaggedRestartSteps }),
+    ...("jaggedRestartWarmupSteps" in options &&
+      { jaggedRestartWarmupSteps: options.jaggedRestartWarmupSteps }),
     neftuneNoiseAlpha: "neftuneNoiseAlpha" in options ? options.neftuneNoiseAlpha : undefined,
   };
 }

@@ -131,6 +131,9 @@ export const isLowRank = ({ projection }: Method) => projection !== undefined;
 export const trainsByAdam = ({ trains, rules }: Method) =>
   trains === "weights" && ["adam", "adam8bit"].includes(rules.matrices);
 export const isApollo = ({ apollo }: Method) => apollo !== undefined;
+export const restarts = (method: Method) => method.restarts === true;
+/** Whether it writes to matrices that may be in INT8 or bfloat16. */
+export const writesWeights = (method: Method) => trainsWeights(method) || restarts(method);
 export const trainsAdapters = ({ trains }: Method) => trains === "adapters";
 
 /** Whether weights and projections are quantised: as requested, or by the method's default. */

@@ -16,6 +16,8 @@ export interface Method {
   readonly trains: "weights" | "adapters";
   /** Format of the projection matrices; `dtype` is that of the activations. */
   readonly weights: "dtype" | "int8" | "nf4";
+  /** Whether adapters are merged into their matrices and begin anew, again and again: ReLoRA. */
+  readonly restarts?: true;
   /** The format of GaLore's projection matrices; absent with full-rank gradients. */
   readonly projection?: "int4" | "float32";
   /** Of APOLLO's methods, which measure gradients in a space of low rank. */
@@ -293,6 +295,19 @@ export const METHODS = {
     optim: [],
     llamaFactory: { finetuning_type: "lora", quantization_bit: 4 },
   },
+  relora: {
+    title: "ReLoRA",
+    about: "Trains small adapters, merges them into the weights and begins anew, again and " +
+      "again. The result is a whole model.",
+    trains: "adapters",
+    restarts: true,
+    weights: "dtype",
+    rules: ADAM,
+    lr: { pretrain: 0.003, continue: 1e-4, finetune: 2e-4 },
+    aliases: [],
+    optim: [],
+    llamaFactory: { finetuning_type: "lora", byOwnName: true },
+  },
 } as const satisfies Record<string, Method>;
 
 /** A name of {@link METHODS}. */
@@ -330,10 +345,10 @@ export function rankOptionOf(method: Method): "rank" | "loraRank" | undefined {
 
 /** What a run makes: an adapter beside the weights of a model, or a whole model. */
 export function resultOfMethod(
-  { trains }: Method,
+  { trains, restarts }: Method,
   { isRandom }: { readonly isRandom: boolean },
 ): "adapter" | "model" {
-  return trains === "adapters" && !isRandom ? "adapter" : "model";
+  return trains === "adapters" && !isRandom && !restarts ? "adapter" : "model";
 }
 
 /** Whether a rank is part of it: that of its projections, or of the space in which it measures. */

@@ -126,9 +126,11 @@ export async function openRun(
   const { prompts, data, warnings: notes } = await openInputs(recipe, onPreparation, state);
   warnings.push(...notes);
   const { steps, warmupSteps } = data, { lr, scheduler, minLrRatio } = options;
+  const { jaggedRestartSteps: every, jaggedRestartWarmupSteps } = recipe.rates;
+  const restarts = every ? { every, warmupSteps: jaggedRestartWarmupSteps ?? 0 } : undefined;
   const { schedule, notes: resumeNotes } = resumedSchedule(
     state?.schedule,
-    { lr, scheduler, minLrRatio, steps, warmupSteps },
+    { lr, scheduler, minLrRatio, steps, warmupSteps, ...(restarts && { restarts }) },
     state?.step ?? 0,
   );
   const changed = state && changedRates(state, identityOf(recipe));

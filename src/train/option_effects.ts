@@ -13,10 +13,12 @@ import {
   isApollo,
   isLowRank,
   quantisation,
+  restarts,
   takesInt8,
   trainsAdapters,
   trainsByAdam,
   trainsWeights,
+  writesWeights,
 } from "./method_fields.ts";
 import {
   DEFAULT_METHOD,
@@ -229,7 +231,7 @@ const UPDATE_EFFECTS: readonly Effect[] = [
 ];
 
 const ROUNDING_EFFECTS: readonly Effect[] = [
-  onlyWith(["stochasticRound"], trainsWeights, "stochastic rounding needs"),
+  onlyWith(["stochasticRound"], writesWeights, "stochastic rounding needs"),
   only(
     ["stochasticRound"],
     (options) => quantised(options).weightQuant || options.embeddingQuant === true,
@@ -247,7 +249,7 @@ function trainsInt8Embeddings({ embeddingQuant, from, trainEmbeddings, addTokens
 const TRAINED_ROUNDING_EFFECTS: readonly Effect[] = [
   only(
     ["stochasticRound"],
-    (options) => !trainsAdapters(method(options)),
+    (options) => writesWeights(method(options)),
     ({ optimizer }) =>
       `applies to INT8 and bfloat16 weights; the adapters of ${optimizer} are float32`,
   ),
@@ -263,7 +265,7 @@ const TRAINED_ROUNDING_EFFECTS: readonly Effect[] = [
 const ROPE_EFFECTS: readonly Effect[] = [
   only(
     ["ropeScaling"],
-    (options) => !trainsAdapters(method(options)),
+    (options) => writesWeights(method(options)),
     ({ optimizer }) =>
       `cannot be saved with the adapters of ${optimizer}: write rope_parameters into the ` +
       "config.json of their base model",
@@ -278,8 +280,14 @@ const adapterEffects = (isRandom: (options: Values) => boolean): readonly Effect
   ),
   only(
     ["useDora"],
-    (options) => !isRandom(options),
-    "keeps lengths of rows beside a model's weights: adapters of random ones are merged into them",
+    (options) => !isRandom(options) && !restarts(method(options)),
+    "keeps lengths of rows beside a model's weights, and here adapters are merged into weights",
+  ),
+  onlyWith(["jaggedRestartSteps", "jaggedRestartWarmupSteps"], restarts),
+  only(
+    ["loraTarget"],
+    (options) => !restarts(method(options)) || !targetsVocabulary(options.loraTarget),
+    ({ optimizer }) => `has embed_tokens or lm_head, into which ${optimizer} merges nothing`,
   ),
   only(
     ["useDora"],
@@ -315,7 +323,11 @@ const LORA_PLUS_EFFECTS: readonly Effect[] = [
 
 /** Of an adapter that is trained further. */
 const GIVEN_ADAPTER_EFFECTS: readonly Effect[] = [
-  onlyWith(["adapter"], trainsAdapters, "is trained further by"),
+  onlyWith(
+    ["adapter"],
+    (method) => trainsAdapters(method) && !restarts(method),
+    "is trained further by",
+  ),
   only(
     ["loraRank", "loraAlpha", "useRslora", "useDora", "loraTarget"],
     ({ adapter }) => adapter === undefined,
@@ -397,7 +409,7 @@ export const FINETUNE_EFFECTS: readonly Effect[] = [
   ),
 ];
 
-/** Whether a plan is of fine-tuning: as asked for, or by default with adapters. */
+/** Whether a plan is of fine-tuning: as asked for, or by default where the result is an adapter. */
 export function plansFinetuning(
   { finetune, from, optimizer }: {
     readonly finetune?: unknown;
@@ -406,7 +418,8 @@ export function plansFinetuning(
   },
 ): boolean {
   if (finetune !== undefined) return finetune === true;
-  return from === undefined && trainsAdapters(method({ optimizer }));
+  const row = method({ optimizer });
+  return from === undefined && trainsAdapters(row) && !restarts(row);
 }
 
 /** What trains embedding and head in a run that is planned, if anything does. */

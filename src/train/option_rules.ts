@@ -3,7 +3,7 @@ import { PRESETS } from "../model/config.ts";
 import { option, phrase } from "../options/phrase.ts";
 import type { Rule } from "../options/schema.ts";
 import { PRETRAIN_METHODS } from "./method_fields.ts";
-import type { MethodName } from "./methods.ts";
+import { type MethodName, methodOf } from "./methods.ts";
 import { looksLikePath, PRESET_NAMES, presetOf } from "./presets.ts";
 
 /** A run starts from random weights, or from those of a model. */
@@ -63,6 +63,35 @@ export const warmupRule: Rule = ({ warmupSteps, steps }) =>
       message: `must be at most the run's ${steps} steps, got ${warmupSteps}`,
     }
     : undefined;
+
+/** Refuses restarts that never come, or that come before the rate has risen. */
+export const restartRules: readonly Rule[] = [
+  ({ optimizer, jaggedRestartSteps, steps }) =>
+    methodOf(optimizer as MethodName)?.restarts && jaggedRestartSteps === undefined &&
+      steps === undefined
+      ? {
+        option: "jaggedRestartSteps",
+        message: phrase`is required with ${optimizer as string} where epochs decide how many steps
+          there are; it is a quarter of ${option("steps")} where that is given`,
+      }
+      : undefined,
+  ({ jaggedRestartSteps: every, steps }) =>
+    (every as number) >= (steps as number)
+      ? {
+        option: "jaggedRestartSteps",
+        message:
+          `must be fewer than the run's ${steps} steps, got ${every}: it would never restart`,
+      }
+      : undefined,
+  ({ jaggedRestartWarmupSteps: warmup, jaggedRestartSteps: every }) =>
+    (warmup as number) >= (every as number)
+      ? {
+        option: "jaggedRestartWarmupSteps",
+        message:
+          `must be fewer than the ${every} steps from one restart to the next, got ${warmup}`,
+      }
+      : undefined,
+];
 
 /** Refuses to resume a run and overwrite it at once. */
 export const overwriteRule: Rule = ({ overwriteOutput, resume }) =>

@@ -54,7 +54,7 @@ export interface MemoryOptions {
   /**
    * Training method: gradients projected to a low rank (Q-GaLore, GaLore, GaLore 8-bit); gradients
    * of full rank (AdamW, AdamW 8-bit, APOLLO, APOLLO-Mini, Q-APOLLO, Q-APOLLO-Mini, SCALE, SCALE
-   * 8-bit, Muon, Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA).
+   * 8-bit, Muon, Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA, ReLoRA).
    * @default q_galore_adamw8bit
    */
   readonly optimizer: MethodName;
@@ -80,7 +80,7 @@ export interface MemoryOptions {
    * adamw8bit two in 8 bits, which raises the loss with a large vocabulary.
    * @default adam_factored with q_galore_adamw8bit, q_apollo, q_apollo_mini; adamw with
    * galore_adamw, galore_adamw8bit, adamw, adamw8bit, apollo, apollo_mini, muon, muon8bit, lora,
-   * qlora
+   * qlora, relora
    */
   readonly embeddingOptimizer?: "adamw" | "adamw8bit" | "adam_factored";
   /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */
@@ -228,7 +228,7 @@ export interface MemoryInput extends Given<Omit<MemoryOptions, "optimizer">> {
   /**
    * Training method: gradients projected to a low rank (Q-GaLore, GaLore, GaLore 8-bit); gradients
    * of full rank (AdamW, AdamW 8-bit, APOLLO, APOLLO-Mini, Q-APOLLO, Q-APOLLO-Mini, SCALE, SCALE
-   * 8-bit, Muon, Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA).
+   * 8-bit, Muon, Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA, ReLoRA).
    * @default q_galore_adamw8bit
    */
   readonly optimizer?: MethodName | "galore_adamw_8bit";
@@ -281,7 +281,7 @@ export interface PretrainOptions {
   /**
    * Training method: gradients projected to a low rank (Q-GaLore, GaLore, GaLore 8-bit); gradients
    * of full rank (AdamW, AdamW 8-bit, APOLLO, APOLLO-Mini, Q-APOLLO, Q-APOLLO-Mini, SCALE, SCALE
-   * 8-bit, Muon, Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA).
+   * 8-bit, Muon, Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA, ReLoRA).
    * @default q_galore_adamw8bit
    */
   readonly optimizer: MethodName;
@@ -308,7 +308,7 @@ export interface PretrainOptions {
    * adamw8bit two in 8 bits, which raises the loss with a large vocabulary.
    * @default adam_factored with q_galore_adamw8bit, q_apollo, q_apollo_mini; adamw with
    * galore_adamw, galore_adamw8bit, adamw, adamw8bit, apollo, apollo_mini, muon, muon8bit, lora,
-   * qlora
+   * qlora, relora
    */
   readonly embeddingOptimizer?: "adamw" | "adamw8bit" | "adam_factored";
   /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */
@@ -448,9 +448,9 @@ export interface PretrainOptions {
    * Peak learning rate.
    * @default 0.01 with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, apollo, q_apollo; 0.001
    * with adamw, adamw8bit, scale, scale8bit, muon, muon8bit; 0.003 with apollo_mini, q_apollo_mini,
-   * lora; with `from`, 0.001 with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, apollo,
-   * q_apollo; 0.0001 with adamw, adamw8bit, scale, scale8bit, muon, muon8bit, lora, qlora; 0.0003
-   * with apollo_mini, q_apollo_mini
+   * lora, relora; with `from`, 0.001 with q_galore_adamw8bit, galore_adamw, galore_adamw8bit,
+   * apollo, q_apollo; 0.0001 with adamw, adamw8bit, scale, scale8bit, muon, muon8bit, lora, qlora,
+   * relora; 0.0003 with apollo_mini, q_apollo_mini
    */
   readonly lr: number;
   /**
@@ -558,6 +558,16 @@ export interface PretrainOptions {
    */
   readonly loraplusLrEmbedding?: number;
   /**
+   * Steps after which adapters are merged into the weights and begin anew.
+   * @default a quarter of `steps`, at most 5000
+   */
+  readonly jaggedRestartSteps?: number;
+  /**
+   * Steps of linear warm-up from 0 after each restart.
+   * @default a tenth of `jaggedRestartSteps`, at most 100
+   */
+  readonly jaggedRestartWarmupSteps?: number;
+  /**
    * Total optimizer steps.
    * @default 10000
    */
@@ -658,7 +668,7 @@ export interface PretrainInput
   /**
    * Training method: gradients projected to a low rank (Q-GaLore, GaLore, GaLore 8-bit); gradients
    * of full rank (AdamW, AdamW 8-bit, APOLLO, APOLLO-Mini, Q-APOLLO, Q-APOLLO-Mini, SCALE, SCALE
-   * 8-bit, Muon, Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA).
+   * 8-bit, Muon, Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA, ReLoRA).
    * @default q_galore_adamw8bit
    */
   readonly optimizer?: MethodName | "galore_adamw_8bit";
@@ -708,7 +718,7 @@ export interface FinetuneOptions {
   /**
    * Training method: gradients projected to a low rank (Q-GaLore, GaLore, GaLore 8-bit); gradients
    * of full rank (AdamW, AdamW 8-bit, APOLLO, APOLLO-Mini, Q-APOLLO, Q-APOLLO-Mini, SCALE, SCALE
-   * 8-bit, Muon, Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA).
+   * 8-bit, Muon, Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA, ReLoRA).
    * @default q_galore_adamw8bit
    */
   readonly optimizer: MethodName;
@@ -735,7 +745,7 @@ export interface FinetuneOptions {
    * adamw8bit two in 8 bits, which raises the loss with a large vocabulary.
    * @default adam_factored with q_galore_adamw8bit, q_apollo, q_apollo_mini; adamw with
    * galore_adamw, galore_adamw8bit, adamw, adamw8bit, apollo, apollo_mini, muon, muon8bit, lora,
-   * qlora
+   * qlora, relora
    */
   readonly embeddingOptimizer?: "adamw" | "adamw8bit" | "adam_factored";
   /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */
@@ -909,7 +919,7 @@ export interface FinetuneOptions {
    * Peak learning rate.
    * @default 0.0001 with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, apollo, apollo_mini,
    * q_apollo, q_apollo_mini; 0.00002 with adamw, adamw8bit, scale, scale8bit, muon, muon8bit;
-   * 0.0002 with lora, qlora
+   * 0.0002 with lora, qlora, relora
    */
   readonly lr: number;
   /**
@@ -1028,6 +1038,16 @@ export interface FinetuneOptions {
    */
   readonly loraplusLrEmbedding?: number;
   /**
+   * Steps after which adapters are merged into the weights and begin anew.
+   * @default a quarter of `steps`, at most 5000
+   */
+  readonly jaggedRestartSteps?: number;
+  /**
+   * Steps of linear warm-up from 0 after each restart.
+   * @default a tenth of `jaggedRestartSteps`, at most 100
+   */
+  readonly jaggedRestartWarmupSteps?: number;
+  /**
    * Passes over the examples.
    * @default 3; over a small set up to 25, in smaller batches, for 100 steps
    */
@@ -1136,7 +1156,7 @@ export interface FinetuneInput
   /**
    * Training method: gradients projected to a low rank (Q-GaLore, GaLore, GaLore 8-bit); gradients
    * of full rank (AdamW, AdamW 8-bit, APOLLO, APOLLO-Mini, Q-APOLLO, Q-APOLLO-Mini, SCALE, SCALE
-   * 8-bit, Muon, Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA).
+   * 8-bit, Muon, Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA, ReLoRA).
    * @default q_galore_adamw8bit
    */
   readonly optimizer?: MethodName | "galore_adamw_8bit";

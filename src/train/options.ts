@@ -19,6 +19,8 @@ import {
   orNever,
   PACKINGS,
   rankFields,
+  restartFields,
+  restartSteps,
   ropeScaling,
   runFields,
   scheduleFields,
@@ -38,7 +40,14 @@ import {
 } from "./method_fields.ts";
 import { METHOD_NAMES, methodOf } from "./methods.ts";
 import { effectRules, PRETRAIN_EFFECTS } from "./option_effects.ts";
-import { adaptersRule, knownPreset, overwriteRule, startRule, warmupRule } from "./option_rules.ts";
+import {
+  adaptersRule,
+  knownPreset,
+  overwriteRule,
+  restartRules,
+  startRule,
+  warmupRule,
+} from "./option_rules.ts";
 import type { PretrainInput, PretrainOptions } from "./option_types.ts";
 
 export type { PretrainInput, PretrainOptions } from "./option_types.ts";
@@ -96,6 +105,7 @@ const continuedFields = {
   }),
   ...loraFields,
   ...loraRateFields,
+  ...restartFields,
 };
 
 const trainingRules: Rule[] = [
@@ -105,6 +115,7 @@ const trainingRules: Rule[] = [
   knownPreset,
   ...effectRules(PRETRAIN_EFFECTS),
   warmupRule,
+  ...restartRules,
 ];
 
 /** Options of a pre-training run; `Trainer.pretrain` takes them as given, or as `parse` returns them. */
@@ -138,6 +149,7 @@ export const pretrainOptions: Options<PretrainOptions, PretrainInput> = defineOp
       lr: options.lr ?? (from === undefined ? rates.pretrain! : rates.continue),
       apolloScale: options.apolloScale ?? methodOf(optimizer).apollo?.scale ?? 1,
       ...(from !== undefined && loraSizes(options)),
+      ...(methodOf(optimizer).restarts && restartSteps(options)),
       warmupSteps: options.warmupSteps ?? Math.round(options.steps / 10),
     };
   },

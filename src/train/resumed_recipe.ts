@@ -20,7 +20,8 @@ export function resumedRecipe(given: Recipe, saved: Saved): Resumed {
   const ranked = given.options.rank === "auto" ? withRanks(given, projection?.ranks ?? {}) : given;
   const clipped = withSavedClipping(ranked, saved);
   const reset = withSavedReset(clipped.recipe, saved);
-  const { recipe, notes } = withSavedEmbeddingRule(reset.recipe, saved);
+  const restarted = withSavedRestarts(reset.recipe, saved);
+  const { recipe, notes } = withSavedEmbeddingRule(restarted, saved);
   return { recipe, notes: [...clipped.notes, ...reset.notes, ...notes] };
 }
 
@@ -62,6 +63,16 @@ function withSavedReset(recipe: Recipe, { rates: { momentumReset = 0 } }: Saved)
       }, where a new run has ${usual}`,
     ],
   };
+}
+
+/** With more steps, restarts come as often as before. */
+function withSavedRestarts(recipe: Recipe, { rates: saved }: Saved): Recipe {
+  const names = ["jaggedRestartSteps", "jaggedRestartWarmupSteps"] as const;
+  const open = names.filter((name) =>
+    saved[name] !== undefined && wasLeftOpen(recipe.options, name)
+  );
+  const kept = Object.fromEntries(open.map((name) => [name, saved[name]]));
+  return { ...recipe, rates: { ...recipe.rates, ...kept } };
 }
 
 function withSavedEmbeddingRule(recipe: Recipe, { shape: { optimizer: saved } }: Saved): Resumed {

@@ -159,12 +159,16 @@ const OPTIONS: Readonly<Record<string, string>> = {
   "shape.optimizer.projection.fira": "fira",
   "shape.optimizer.stableSpam": "stableSpam",
   momentumReset: "momentumReset",
+  jaggedRestartSteps: "jaggedRestartSteps",
+  jaggedRestartWarmupSteps: "jaggedRestartWarmupSteps",
 };
 
 const OFFLOADED = "shape.offloadedEmbedding";
 
 /** What others are about, where their names do not say it. */
 const ABOUT: Readonly<Record<string, Phrase>> = {
+  "shape.lora.merged": phrase`whether the result is a whole model (${option("optimizer")})`,
+  "shape.optimizer.restarts": phrase`whether adapters restart (${option("optimizer")})`,
   "shape.embeddings": phrase`the format of embedding and head (${option("embeddingQuant")}, ${
     option("embedding4bit")
   })`,
@@ -272,6 +276,8 @@ function identity({ config, shape, rates, objective }: RunIdentity, other: RunId
     seed: rates.seed,
     // The correction of the moments' bias depends on when they last began anew.
     momentumReset: rates.momentumReset ?? 0,
+    jaggedRestartSteps: rates.jaggedRestartSteps,
+    jaggedRestartWarmupSteps: rates.jaggedRestartWarmupSteps,
     objective,
   }, "");
   return leaves;

@@ -215,6 +215,8 @@ export function openStep(
   const pass = new KernelPass(gpu, profiler), count = Math.ceil((batches.length - rank) / size);
   const begin = (index: number) => {
     optimizer.beginMicroBatch(index);
+    const at = { step, rates }, { restarts } = optimizer;
+    if (index === 0 && restarts?.isDue(at)) restarts.record(pass, at);
     // Each micro-batch gets its own dropout mask and noise; evaluations have none.
     const place = rank + index * size, batch = batches[place];
     const key = { seed: rates.seed, step: (step - 1) * batches.length + place };

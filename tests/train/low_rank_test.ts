@@ -1,7 +1,8 @@
-/** LoRA from random weights: torch's steps (tests/golden/make_low_rank.py), and what is saved and resumed. */
-import { assert, assertEquals, assertThrows } from "@std/assert";
+/** LoRA and ReLoRA from random weights: torch's steps (tests/golden/make_low_rank.py), and what is saved and resumed. */
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
-import { openPretrained } from "../../src/formats/pretrained_model.ts";
+import { fromFloat32, toFloat32 } from "../../src/formats/element_types.ts";
+import { openPretrained, readBaseConfig } from "../../src/formats/pretrained_model.ts";
 import { loadWeights, saveWeights } from "../../src/formats/pretrained.ts";
 import { Safetensors } from "../../src/formats/safetensors.ts";
 import { mergedValues } from "../../src/formats/tensor_values.ts";
@@ -12,17 +13,21 @@ import { uploadRope } from "../../src/model/llama.ts";
 import { PROJECTIONS } from "../../src/model/description.ts";
 import { wholeParameters } from "../../src/model/parameters.ts";
 import { packTensor } from "../../src/numbers/plain.ts";
-import type { OptimizerRates } from "../../src/optim/rates.ts";
+import { learningRate, type Schedule } from "../../src/optim/schedules.ts";
 import { OptionsError } from "../../src/options/faults.ts";
+import { UserError } from "../../src/options/user_error.ts";
 import { buildTraining, type TrainingShape } from "../../src/train/build.ts";
 import { saveCheckpointModel } from "../../src/train/checkpoint_model.ts";
+import { finetuneOptions } from "../../src/train/finetune_options.ts";
 import { memoryOptions } from "../../src/train/memory_options.ts";
+import { trainingShape } from "../../src/train/method.ts";
 import { METHODS } from "../../src/train/methods.ts";
 import { pretrainOptions } from "../../src/train/options.ts";
+import { planMemory } from "../../src/train/plan.ts";
 import { RecordedStep } from "../../src/train/step.ts";
 import { assertCloseToLargest } from "../model/support_lora.ts";
 import { RATES } from "../optim/support_rates.ts";
-import { download, gpuTest } from "../support.ts";
+import { download, gpuTest, sharedGpu } from "../support.ts";
 import { runTraining, trainingTest, withWorkshop } from "./support.ts";
 
 const FIXTURES = fromFileUrl(import.meta.resolve("../fixtures/"));
@@ -30,17 +35,19 @@ const FIXTURES = fromFileUrl(import.meta.resolve("../fixtures/"));
 /** A case of the script. */
 interface Golden {
   readonly lora: Partial<TrainingShape["lora"]>;
-  readonly rates?: Partial<OptimizerRates>;
-  /** Of a step, from 1. */
-  readonly lr?: (step: number) => number;
+  /** Of ReLoRA: two restarts. */
+  readonly restarts?: { readonly every: number; readonly warmupSteps: number };
 }
 
 const CASES: Readonly<Record<string, Golden>> = {
   lora: { lora: { alpha: 16 } },
+  relora: { lora: { alpha: 16 }, restarts: { every: 8, warmupSteps: 3 } },
 };
 
-for (const [name, { lora, rates, lr = () => 0.01 }] of Object.entries(CASES)) {
-  gpuTest(`${name}: 24 steps are torch's`, async (gpu) => {
+const STEPS = 24;
+
+for (const [name, { lora, restarts }] of Object.entries(CASES)) {
+  gpuTest(`${name}: ${STEPS} steps are torch's`, async (gpu) => {
     using expected = await Safetensors.open(`${FIXTURES}low_rank/${name}.safetensors`);
     using source = await openPretrained(`${FIXTURES}lora/odd`);
     const batches = await batchesOf(expected), scope = new Scope(gpu);
@@ -54,7 +61,11 @@ for (const [name, { lora, rates, lr = () => 0.01 }] of Object.entries(CASES)) {
       embeddings: "float32",
       trained: "all_but_adapted",
       lora: { rank: 6, alpha: 6, targets: PROJECTIONS, merged: true, dropout: 0, ...lora },
-      optimizer: { rules: METHODS.lora.rules, gradientAccumulation: 1 },
+      optimizer: {
+        rules: METHODS.lora.rules,
+        gradientAccumulation: 1,
+        restarts: restarts !== undefined,
+      },
     }, gpu.capabilities);
     const { model: { parameters }, losses: out } = training;
     uploadRope(gpu, training.model);
@@ -66,9 +77,18 @@ for (const [name, { lora, rates, lr = () => 0.01 }] of Object.entries(CASES)) {
     }
 
     const losses: number[] = [];
-    for (let step = 1; step <= 24; step++) {
-      const batch = batches[(step - 1) % batches.length];
-      const options = { step, lr: lr(step), rates: { ...RATES, ...rates }, lossIndex: 0 };
+    const schedule: Schedule = {
+      scheduler: "constant",
+      lr: 0.01,
+      steps: STEPS,
+      warmupSteps: 0,
+      minLrRatio: 1,
+      restarts,
+    };
+    const rates = { ...RATES, jaggedRestartSteps: restarts?.every };
+    for (let step = 1; step <= STEPS; step++) {
+      const batch = batches[(step - 1) % batches.length], lr = learningRate(schedule, step - 1);
+      const options = { step, lr, rates, lossIndex: 0 };
       await new RecordedStep(gpu, training, [batch], options).give();
       losses.push((await download(gpu, out))[0] / batch.tokens);
     }
@@ -134,6 +154,7 @@ async function assertSavedWhole(
 /** Runs of each method whose result is what its factors are merged into. */
 const MERGED: Readonly<Record<string, Record<string, unknown>>> = {
   "lora, INT8": { optimizer: "lora", weightQuant: true, weightGroupSize: 64 },
+  relora: { optimizer: "relora", jaggedRestartSteps: 2 },
 };
 
 for (const [run, change] of Object.entries(MERGED)) {
@@ -152,6 +173,96 @@ for (const [run, change] of Object.entries(MERGED)) {
     });
   });
 }
+
+const RESTARTED = { optimizer: "relora", jaggedRestartSteps: 3, steps: 8, saveEvery: 8 } as const;
+
+for (const weightQuant of [false, true]) {
+  trainingTest(
+    `relora, INT8: ${weightQuant}: stopped before and after a restart, it has the same bits`,
+    () =>
+      withWorkshop(async ({ options }) => {
+        const sizes = weightQuant ? { weightQuant, weightGroupSize: 64 } : { dtype: "float32" };
+        const own = (name: string) => options(name, { ...RESTARTED, ...sizes, saveMinutes: 0 });
+        const { events } = await runTraining(own("whole"));
+        const rates = events.flatMap((event) => event.type === "step" ? [event.lr] : []);
+        // A warm-up of one step, and a tenth of three: none after a restart.
+        assert(rates.slice(1).every((rate) => rate > 0), `${rates}`);
+        const bytes = (name: string) =>
+          Deno.readFile(join(own(name).output, "model/model.safetensors"));
+        for (const until of [3, 4, 6]) {
+          const name = `stopped-${until}`;
+          await runTraining(own(name), { until });
+          await runTraining({ ...own(name), resume: "auto" });
+          assertEquals(await bytes(name), await bytes("whole"), name);
+        }
+        await assertRejects(
+          () =>
+            runTraining(
+              options("stopped-3", {
+                ...RESTARTED,
+                ...sizes,
+                jaggedRestartSteps: 2,
+                steps: 9,
+                resume: "auto",
+              }),
+            ),
+          UserError,
+          "jaggedRestartSteps was 3, is 2",
+        );
+        // Left open, restarts come as often as before.
+        const longer = { ...RESTARTED, ...sizes, jaggedRestartSteps: undefined, steps: 16 };
+        await runTraining(options("stopped-3", { ...longer, resume: "auto" }), { until: 9 });
+      }),
+  );
+}
+
+trainingTest("relora of a model: a whole model, of which the embedding is the base's", async () => {
+  await withWorkshop(async ({ options, folder }) => {
+    await runTraining(options("base", { optimizer: "adamw", dtype: "float32", steps: 2 }));
+    const from = join(folder, "base/model");
+    const own = (name: string, change = {}) =>
+      pretrainOptions.parse({
+        from,
+        data: [join(folder, "text.txt")],
+        evalShare: 0.05,
+        output: join(folder, name),
+        batchSize: 3,
+        seqLen: 24,
+        lr: 0.01,
+        ...RESTARTED,
+        ...change,
+      });
+    const { events, account } = await runTraining(own("whole"));
+    const plan = events.find((event) => event.type === "plan")!;
+    assertEquals(plan.planned_peak_bytes, account.peak);
+    const config = await readBaseConfig(from);
+    const planned = memoryOptions.parse({ from, optimizer: "relora", batchSize: 3, seqLen: 24 });
+    const { capabilities } = await sharedGpu();
+    assertEquals(
+      planMemory(config, trainingShape(planned, config), capabilities).plannedPeakBytes,
+      account.peak,
+    );
+    using base = await Safetensors.open(from);
+    using result = await Safetensors.open(join(folder, "whole/model"));
+    assertEquals([...result.tensors.keys()].sort(), [...base.tensors.keys()].sort());
+    const values = async (name: string) => [
+      toBfloat16(await base.readFloat32(name)),
+      await result.readFloat32(name),
+    ];
+    const [embedding, kept] = await values("model.embed_tokens.weight");
+    assertEquals(kept, embedding);
+    const [before, after] = await values("model.layers.1.mlp.down_proj.weight");
+    assert(after.some((value, i) => value !== before[i]), "merged");
+    await runTraining(own("stopped"), { until: 3 });
+    await runTraining(own("stopped", { resume: "auto" }));
+    using again = await Safetensors.open(join(folder, "stopped/model"));
+    const name = "model.layers.1.mlp.down_proj.weight";
+    assertEquals(await again.readFloat32(name), await result.readFloat32(name));
+  });
+});
+
+const toBfloat16 = (values: Float32Array<ArrayBuffer>) =>
+  toFloat32("BF16", fromFloat32("BF16", values));
 
 Deno.test("a rank is a quarter of the width from random weights, and at most a matrix's sides", () => {
   const lora = (options: Record<string, unknown>) =>
@@ -175,12 +286,39 @@ const REFUSED: readonly (readonly [Record<string, unknown>, string])[] = [
   ],
   [{ optimizer: "lora", trainEmbeddings: true }, "trainEmbeddings: applies to adapters beside a"],
   [{ optimizer: "lora", embedding4bit: true }, "embedding4bit: needs a frozen embedding and head"],
+  [{ optimizer: "lora", jaggedRestartSteps: 5 }, "jaggedRestartSteps: needs the optimizer relora"],
+  [
+    { optimizer: "relora", steps: 20, jaggedRestartSteps: 20 },
+    "jaggedRestartSteps: must be fewer than the run's 20 steps, got 20: it would never restart",
+  ],
+  [
+    { optimizer: "relora", jaggedRestartSteps: 20, jaggedRestartWarmupSteps: 20 },
+    "jaggedRestartWarmupSteps: must be fewer than the 20 steps from one restart to the next, got 20",
+  ],
 ];
 
 for (const [given, message] of REFUSED) {
   Deno.test(`from random weights ${JSON.stringify(given)} is refused`, () => {
     const base = { model: "llama_nano", data: ["-"], output: "-" };
     const error = assertThrows(() => pretrainOptions.parse({ ...base, ...given }), OptionsError);
+    assert(error.message.includes(message), error.message);
+  });
+}
+
+for (
+  const [given, message] of [
+    [{}, "jaggedRestartSteps: is required with relora where epochs decide how many steps"],
+    [{ steps: 9, useDora: true }, "useDora: keeps lengths of rows"],
+    [{ steps: 9, loraTarget: ["lm_head"] }, "loraTarget: has embed_tokens or lm_head, into which"],
+    [{ steps: 9, adapter: "a" }, "adapter: is trained further by the optimizer lora or qlora"],
+  ] as const
+) {
+  Deno.test(`fine-tuning by relora with ${JSON.stringify(given)} is refused`, () => {
+    const base = { model: "m", data: ["-"], output: "-", optimizer: "relora" };
+    const error = assertThrows(
+      () => finetuneOptions.parseUnknown({ ...base, ...given }),
+      OptionsError,
+    );
     assert(error.message.includes(message), error.message);
   });
 }

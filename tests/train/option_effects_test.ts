@@ -69,6 +69,7 @@ const CHANGES: Readonly<Record<string, unknown>> = {
   loraDropout: 0.5,
   loraTarget: ["q_proj"],
   loraplusLrRatio: 4,
+  jaggedRestartSteps: 2,
   loraplusLrEmbedding: 1e-3,
   neftuneNoiseAlpha: 5,
 };
@@ -88,7 +89,7 @@ const OF_NO_METHOD = [
   ..."sampleTokens keepCheckpoints gpuMemory tune loadBestModelAtEnd overwriteOutput resume".split(
     " ",
   ),
-  ..."adapter addTokens offloadEmbedding".split(" "),
+  ..."adapter addTokens offloadEmbedding jaggedRestartWarmupSteps".split(" "),
 ];
 
 /** A setting in which each option of a method has something to change. */
@@ -106,6 +107,7 @@ function usual(optimizer: MethodName): Record<string, unknown> {
       ? { rank: 8, updateProjGap: 1, cosThreshold: 0, gammaProj: 2, queueSize: 2 }
       : undefined),
     ...(method.apollo && { updateProjGap: 1 }),
+    ...(method.restarts && { jaggedRestartSteps: 3 }),
   };
 }
 
