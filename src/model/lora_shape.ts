@@ -59,7 +59,11 @@ export function variantOf({ rankStabilised, dora }: LoraVariant): LoraVariant {
   return { ...(rankStabilised && { rankStabilised }), ...(dora && { dora }) };
 }
 
-/** The factor of an adapter's update: α/r, or α/√r. */
-export function loraScale({ rank, alpha }: ModuleLora, { rankStabilised }: LoraVariant): number {
+/** The factor of an adapter's update: α/r, or α/√r; α where there is no matrix to update. */
+export function loraScale(
+  { rank, alpha }: ModuleLora,
+  { rankStabilised, alone }: LoraVariant,
+): number {
+  if (alone) return alpha;
   return alpha / (rankStabilised ? Math.sqrt(rank) : rank);
 }

@@ -5,8 +5,8 @@
  *   W ← requantise(W + s·B·A),   A ~ N(0, 1/(3·in)),   B = 0,   the moments of both 0
  *
  * A has the variance of the uniform numbers that adapters begin with, and is drawn from counters by the
- * step. Where the paper prunes the moments by 90 to 99% and lets Adam's corrections of their bias go
- * on, they begin anew here with the moments, as Adam's do. Rates after a restart: schedules.ts.
+ * step. Where the paper prunes most of the moments, all of them begin anew here, and with them Adam's
+ * corrections of their bias. Rates after a restart: schedules.ts.
  */
 import { rowRange, rowStep, type Tensor, viewAs } from "../gpu/tensor.ts";
 import type { KernelPass } from "../gpu/pass.ts";

@@ -2,7 +2,7 @@
  * Learning rates over a run: a linear warm-up from zero, then cosine, linear or constant. The
  * formulas of GaLore's `get_cyclical_cosine_schedule_with_min_lr` (one cycle) and of transformers'
  * `get_*_schedule_with_warmup`. The floor applies to `linear` as well, which in transformers decays
- * to zero. Restarts are those of ReLoRA's `get_scheduler` (arXiv 2307.05695).
+ * to zero. Restarts are ReLoRA's (Lialin et al. 2023, arXiv 2307.05695).
  */
 
 export type SchedulerName = "cosine" | "linear" | "constant";

@@ -320,8 +320,8 @@ export const restartFields = section("LoRA", {
 });
 
 /**
- * As many cycles as in ReLoRA's experiments, of at most their 5,000 steps with 100 of warm-up (arXiv
- * 2307.05695, appendix A; axolotl has no defaults).
+ * Four cycles, of at most the 5,000 steps with 100 of warm-up that ReLoRA's own code is run with;
+ * axolotl has no defaults.
  */
 export function restartSteps(
   { steps, jaggedRestartSteps, jaggedRestartWarmupSteps }: {

@@ -9,13 +9,14 @@ import { TEMPLATE_NAMES } from "../data/instruct/templates.ts";
 import {
   embedding4bit,
   embeddingQuant,
+  FINETUNE_METHODS,
   offloadEmbedding,
   optimizerField,
   quantisation,
   quantisesEmbeddings,
   ratesText,
 } from "./method_fields.ts";
-import { METHOD_NAMES, methodOf } from "./methods.ts";
+import { methodOf } from "./methods.ts";
 import {
   baseModel,
   count,
@@ -123,7 +124,7 @@ const dataFields = section("Data", {
 });
 
 const methodFields = section("Optimizer", {
-  optimizer: optimizerField(METHOD_NAMES),
+  optimizer: optimizerField(FINETUNE_METHODS),
   lr: z.number().positive().optional().describe("peak learning rate")
     .meta({ derived: ratesText("finetune") }),
   stochasticRound: z.boolean().optional().describe(
@@ -216,7 +217,7 @@ export const finetuneOptions: Options<FinetuneOptions, FinetuneInput> = defineOp
         (weightQuant || (trainEmbeddings && embeddingQuant) || dtype === "bfloat16"),
       momentumReset: options.momentumReset ?? (options.stableSpam ? MOMENTUM_RESET : 0),
       maxGradNorm: options.maxGradNorm ?? FINETUNE_GRAD_NORM,
-      lr: options.lr ?? methodOf(optimizer).lr.finetune,
+      lr: options.lr ?? methodOf(optimizer).lr.finetune!,
       apolloScale: options.apolloScale ?? methodOf(optimizer).apollo?.scale ?? 1,
       ...loraSizes(options),
       ...(methodOf(optimizer).restarts && restartSteps(options)),

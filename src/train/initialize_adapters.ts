@@ -2,22 +2,29 @@
 import { randomStream } from "../data/random.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { KernelPass } from "../gpu/pass.ts";
+import { randomNormal } from "../kernels/misc/random_normal.ts";
+import type { LlamaConfig } from "../model/config.ts";
 import { packTensor } from "../numbers/plain.ts";
 import { recordNorms } from "../model/dora.ts";
 import type { Llama } from "../model/llama.ts";
-import { adaptersOf, MAGNITUDE } from "../model/parameters.ts";
+import { type Adapter, adaptersOf, linearsOf, MAGNITUDE } from "../model/parameters.ts";
 
 /** A model with its adapters. */
-type Adapted = Pick<Llama, "parameters" | "lora">;
+type Adapted = Pick<Llama, "config" | "parameters" | "lora">;
 
 /**
  * A uniform in ±1/√in (Kaiming's with a = √5), B zero; of an embedding A zero, B normal; lengths are
  * those of the matrix: as in peft. Drawn on the host, because adapters are small. The model's weights
- * must be there.
+ * must be there. Factors that are all there is of a matrix are {@link drawFactors}.
  */
 export function initializeAdapters(gpu: Gpu, model: Adapted, seed: number): void {
-  for (const { kind, name, shape, weight, index } of model.parameters.all) {
-    if (kind !== "adapter" || name.endsWith(MAGNITUDE)) continue;
+  const products = model.parameters.layers.flatMap(linearsOf).filter(({ weight }) =>
+    weight.isProduct
+  );
+  const factors = new Set(products.flatMap(({ adapter }) => [adapter!.a, adapter!.b]));
+  for (const parameter of model.parameters.all) {
+    const { kind, name, shape, weight, index } = parameter;
+    if (kind !== "adapter" || name.endsWith(MAGNITUDE) || factors.has(parameter)) continue;
     const values = new Float32Array(shape[0] * shape[1]), next = randomStream(seed, index);
     if (name.endsWith(".lora_A.weight")) {
       const bound = 1 / Math.sqrt(shape[1]);
@@ -28,11 +35,31 @@ export function initializeAdapters(gpu: Gpu, model: Adapted, seed: number): void
     gpu.write(weight, packTensor(weight, values));
   }
   const pass = new KernelPass(gpu);
+  for (const { adapter } of products) drawFactors(pass, model.config, adapter!, seed);
   recordNorms(pass, model);
   for (const { dora } of adaptersOf(model.parameters)) {
     if (dora) pass.copy(dora.norm, dora.magnitude.weight);
   }
   pass.submit();
+}
+
+/**
+ * W = B·A with the variance σ² of the usual W, from normal numbers: r·σ_A²·σ_B² = σ². Both factors have
+ * the same norm, ‖A‖² = ‖B‖² on average, as in the spectral initialisation √Σ·Vᵀ and U·√Σ of a random W
+ * (Khodak et al. 2021, arXiv 2105.01029, section 3; Kamalakara et al. 2022), which with r < in would
+ * keep only a part of its variance: of what it is for, signals of the usual size, nothing is lost.
+ */
+function drawFactors(
+  pass: KernelPass,
+  { initializerRange }: LlamaConfig,
+  { a, b }: Adapter,
+  seed: number,
+): void {
+  const [rank, inner] = a.shape, [out] = b.shape, both = initializerRange / Math.sqrt(rank);
+  for (const [factor, ratio] of [[a, out / inner], [b, inner / out]] as const) {
+    const std = Math.sqrt(both * Math.sqrt(ratio));
+    randomNormal(pass, { target: factor.weight, std, seed, tensor: factor.index });
+  }
 }
 
 /** A standard normal number (Box and Muller 1958). */

@@ -23,7 +23,7 @@ import {
 } from "./method_fields.ts";
 import { METHOD_NAMES, type MethodName } from "./methods.ts";
 import { effectRules, MEMORY_EFFECTS, plansFinetuning } from "./option_effects.ts";
-import { knownPreset, startRule } from "./option_rules.ts";
+import { knownPreset, modelStart, startRule } from "./option_rules.ts";
 import type { MemoryInput, MemoryOptions } from "./option_types.ts";
 
 export type { MemoryInput, MemoryOptions } from "./option_types.ts";
@@ -55,6 +55,12 @@ export const sizeRules: readonly Rule[] = [
     finetune === false && from === undefined &&
       !PRETRAIN_METHODS.includes(optimizer as MethodName)
       ? { option: "finetune", message: `must be on with ${optimizer}, which only fine-tunes` }
+      : undefined,
+  ({ finetune, optimizer, from }) =>
+    from !== undefined
+      ? modelStart(optimizer, "from", from)
+      : finetune === true
+      ? modelStart(optimizer, "finetune", true)
       : undefined,
   ({ rank }) =>
     rank === "auto"

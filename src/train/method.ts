@@ -14,7 +14,7 @@ import { readBaseConfig, readModelConfig } from "../formats/pretrained_model.ts"
 import type { TrainingShape } from "./build.ts";
 import { loraSizes } from "./fields.ts";
 import type { FinetuneOptions } from "./finetune_options.ts";
-import { chosenEmbeddingRule, trainsAdapters } from "./method_fields.ts";
+import { chosenEmbeddingRule, trainsAdapters, trainsFactors } from "./method_fields.ts";
 import { type Method, methodOf, resultOfMethod } from "./methods.ts";
 import type { MemoryOptions } from "./memory_options.ts";
 import type { PretrainOptions } from "./options.ts";
@@ -190,6 +190,7 @@ export function optimizerRates(options: PretrainOptions | FinetuneOptions): Opti
   const { galoreScale, apolloScale } = options;
   const { momentumReset, updateProjGap, queueSize, cosThreshold, gammaProj } = options;
   const { loraplusLrRatio, loraplusLrEmbedding } = options;
+  const { jaggedRestartSteps, jaggedRestartWarmupSteps } = options;
   return {
     beta1,
     beta2,
@@ -207,9 +208,8 @@ export function optimizerRates(options: PretrainOptions | FinetuneOptions): Opti
     gammaProj,
     loraplusLrRatio,
     loraplusLrEmbedding,
-    ...("jaggedRestartSteps" in options && { jaggedRestartSteps: options.jaggedRestartSteps }),
-    ...("jaggedRestartWarmupSteps" in options &&
-      { jaggedRestartWarmupSteps: options.jaggedRestartWarmupSteps }),
+    jaggedRestartSteps,
+    jaggedRestartWarmupSteps,
     neftuneNoiseAlpha: "neftuneNoiseAlpha" in options ? options.neftuneNoiseAlpha : undefined,
   };
 }
@@ -230,6 +230,11 @@ function trainedPart(
 ): Pick<TrainingShape, "trained" | "lora"> {
   const finetuning = "finetune" in options ? options.finetune : "template" in options;
   const method = methodOf(options.optimizer);
+  if (trainsFactors(method)) {
+    const rank = rankOf(options, config), alone = { merged: true, alone: true };
+    const lora = { rank, alpha: 1, targets: PROJECTIONS, ...alone, dropout: 0 };
+    return { trained: "all_but_adapted", lora };
+  }
   if (trainsAdapters(method)) {
     const isRandom = !finetuning && !("from" in options && options.from !== undefined);
     const { loraDropout: dropout, loraTarget } = options;

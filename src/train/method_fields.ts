@@ -18,6 +18,9 @@ export const trainsWeights = ({ trains }: Method) => trains === "weights";
 export const WEIGHT_METHODS = methodsWith(trainsWeights);
 /** Methods that start from random weights. */
 export const PRETRAIN_METHODS = methodsWith(({ lr }) => lr.pretrain !== undefined);
+/** Methods that pre-train a model further, and that fine-tune it. */
+export const CONTINUE_METHODS = methodsWith(({ lr }) => lr.continue !== undefined);
+export const FINETUNE_METHODS = methodsWith(({ lr }) => lr.finetune !== undefined);
 
 /** A method as documents generated from the schema show it, such as OpenAPI's. */
 export interface DescribedMethod {
@@ -47,6 +50,7 @@ function methodsText(names: readonly MethodName[]): string {
     ["gradients projected to a low rank", isLowRank],
     ["gradients of full rank", (method) => trainsWeights(method) && !isLowRank(method)],
     ["adapters beside frozen weights", trainsAdapters],
+    ["low-rank factors in place of weights", trainsFactors],
   ];
   const texts = kinds.flatMap(([what, holds]) => {
     const titles = names.map(methodOf).filter(holds).map(({ title }) => title);
@@ -126,6 +130,8 @@ export function chosenEmbeddingRule(
 export const hasInt8Weights = ({ weights }: Method) => weights === "int8";
 /** Whether weights may be in INT8: those of NF4 are in fewer bits already. */
 export const takesInt8 = ({ weights }: Method) => weights !== "nf4";
+/** Whether the matrices of attention and feed-forward may be. */
+export const hasMatrices = (method: Method) => takesInt8(method) && !trainsFactors(method);
 export const hasInt4Projection = ({ projection }: Method) => projection === "int4";
 export const isLowRank = ({ projection }: Method) => projection !== undefined;
 export const trainsByAdam = ({ trains, rules }: Method) =>
@@ -134,6 +140,7 @@ export const isApollo = ({ apollo }: Method) => apollo !== undefined;
 export const restarts = (method: Method) => method.restarts === true;
 /** Whether it writes to matrices that may be in INT8 or bfloat16. */
 export const writesWeights = (method: Method) => trainsWeights(method) || restarts(method);
+export const trainsFactors = ({ trains }: Method) => trains === "factors";
 export const trainsAdapters = ({ trains }: Method) => trains === "adapters";
 
 /** Whether weights and projections are quantised: as requested, or by the method's default. */

@@ -12,8 +12,8 @@ export interface Method {
   readonly title: string;
   /** What it does, in a sentence or two. */
   readonly about: string;
-  /** All weights, or small adapters beside frozen matrices. */
-  readonly trains: "weights" | "adapters";
+  /** All weights; or small adapters beside frozen matrices; or two factors in place of each matrix. */
+  readonly trains: "weights" | "adapters" | "factors";
   /** Format of the projection matrices; `dtype` is that of the activations. */
   readonly weights: "dtype" | "int8" | "nf4";
   /** Whether adapters are merged into their matrices and begin anew, again and again: ReLoRA. */
@@ -51,9 +51,9 @@ export interface DefaultRates {
    * AdamW that is the 1e-4 with which Llemma continued Code Llama 7B (Azerbayev et al. 2023,
    * section 2.2). For adapters the 1e-4 of LLaMA-Factory's `llama3_lora_pretrain.yaml`.
    */
-  readonly continue: number;
-  /** Fine-tuning on examples. */
-  readonly finetune: number;
+  readonly continue?: number;
+  /** Fine-tuning on examples. Without these two a method starts from random weights only. */
+  readonly finetune?: number;
 }
 
 /** What names a method in a LLaMA-Factory file. */
@@ -308,6 +308,18 @@ export const METHODS = {
     optim: [],
     llamaFactory: { finetuning_type: "lora", byOwnName: true },
   },
+  low_rank: {
+    title: "Low-rank factorisation",
+    about: "Trains two small factors in place of each matrix, W = B·A, from random weights. The " +
+      "result is a whole model.",
+    trains: "factors",
+    weights: "dtype",
+    rules: ADAM,
+    lr: { pretrain: 0.003 },
+    aliases: [],
+    optim: [],
+    llamaFactory: { finetuning_type: "full", byOwnName: true },
+  },
 } as const satisfies Record<string, Method>;
 
 /** A name of {@link METHODS}. */
@@ -351,7 +363,15 @@ export function resultOfMethod(
   return trains === "adapters" && !isRandom && !restarts ? "adapter" : "model";
 }
 
-/** Whether a rank is part of it: that of its projections, or of the space in which it measures. */
-export function hasRank({ projection, apollo }: Method): boolean {
+/**
+ * Whether a rank is part of it: that of its projections, of the space in which it measures, or of its
+ * factors.
+ */
+export function hasRank(method: Method): boolean {
+  return hasSpace(method) || method.trains === "factors";
+}
+
+/** Whether gradients have a space of low rank, which is chosen again from time to time. */
+export function hasSpace({ projection, apollo }: Method): boolean {
   return !!projection || !!apollo;
 }

@@ -10,6 +10,7 @@ import type { Rule } from "../options/schema.ts";
 import {
   chosenEmbeddingRule,
   hasInt4Projection,
+  hasMatrices,
   isApollo,
   isLowRank,
   quantisation,
@@ -23,6 +24,7 @@ import {
 import {
   DEFAULT_METHOD,
   hasRank,
+  hasSpace,
   type Method,
   type MethodName,
   methodNamed,
@@ -145,7 +147,7 @@ const PRESET_EFFECTS: readonly Effect[] = [
 
 /** Of the method, in every training run and its plan. */
 const METHOD_EFFECTS: readonly Effect[] = [
-  onlyWith(["weightQuant"], takesInt8, "INT8 weights need"),
+  onlyWith(["weightQuant"], hasMatrices, "INT8 weights need"),
   only(
     ["accumulatorQuant"],
     ({ gradientAccumulation }) => Number(gradientAccumulation) > 1,
@@ -202,7 +204,7 @@ const METHOD_EFFECTS: readonly Effect[] = [
 
 /** Of the update, in every training run. */
 const UPDATE_EFFECTS: readonly Effect[] = [
-  onlyWith(["updateProjGap"], hasRank),
+  onlyWith(["updateProjGap"], hasSpace),
   onlyWith(["apolloScale"], isApollo),
   onlyWith(["galoreScale", "cosThreshold", "gammaProj", "queueSize", "energyShare"], isLowRank),
   onlyWith(["momentumReset"], trainsByAdam),

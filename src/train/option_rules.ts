@@ -2,7 +2,7 @@
 import { PRESETS } from "../model/config.ts";
 import { option, phrase } from "../options/phrase.ts";
 import type { Rule } from "../options/schema.ts";
-import { PRETRAIN_METHODS } from "./method_fields.ts";
+import { CONTINUE_METHODS, PRETRAIN_METHODS } from "./method_fields.ts";
 import { type MethodName, methodOf } from "./methods.ts";
 import { looksLikePath, PRESET_NAMES, presetOf } from "./presets.ts";
 
@@ -33,10 +33,10 @@ export const startRule: Rule = ({ model, from }, given) => {
   };
 };
 
-/** Refuses to start from random weights with what needs those of a model. */
-export const adaptersRule: Rule = ({ optimizer }, { from }) =>
-  from === undefined && optimizer !== undefined &&
-    !PRETRAIN_METHODS.includes(optimizer as MethodName)
+/** Refuses to start from random weights with what needs those of a model, and the other way. */
+export const methodStartRule: Rule = ({ optimizer }, { from }) =>
+  from !== undefined ? modelStart(optimizer, "from", from) : optimizer !== undefined &&
+      !PRETRAIN_METHODS.includes(optimizer as MethodName)
     ? {
       option: "optimizer",
       message: phrase`${String(optimizer)} trains adapters beside the weights of a model, which ${
@@ -44,6 +44,22 @@ export const adaptersRule: Rule = ({ optimizer }, { from }) =>
       } names; from random weights: ${PRETRAIN_METHODS.join(", ")}`,
     }
     : undefined;
+
+/** Refuses to start from a model with what has no place for its matrices. */
+export function modelStart(optimizer: unknown, named: string, value: unknown) {
+  if (optimizer === undefined || CONTINUE_METHODS.includes(optimizer as MethodName)) {
+    return undefined;
+  }
+  return {
+    option: "optimizer",
+    message: phrase`${
+      String(optimizer)
+    } trains factors in place of matrices, from random weights, and
+      ${option(named, value)} starts from those of a model; with that: ${
+      CONTINUE_METHODS.join(", ")
+    }`,
+  };
+}
 
 /** Refuses a preset that does not exist. */
 export const knownPreset: Rule = ({ model }) =>

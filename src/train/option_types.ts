@@ -54,7 +54,8 @@ export interface MemoryOptions {
   /**
    * Training method: gradients projected to a low rank (Q-GaLore, GaLore, GaLore 8-bit); gradients
    * of full rank (AdamW, AdamW 8-bit, APOLLO, APOLLO-Mini, Q-APOLLO, Q-APOLLO-Mini, SCALE, SCALE
-   * 8-bit, Muon, Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA, ReLoRA).
+   * 8-bit, Muon, Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA, ReLoRA); low-rank
+   * factors in place of weights (Low-rank factorisation).
    * @default q_galore_adamw8bit
    */
   readonly optimizer: MethodName;
@@ -80,7 +81,7 @@ export interface MemoryOptions {
    * adamw8bit two in 8 bits, which raises the loss with a large vocabulary.
    * @default adam_factored with q_galore_adamw8bit, q_apollo, q_apollo_mini; adamw with
    * galore_adamw, galore_adamw8bit, adamw, adamw8bit, apollo, apollo_mini, muon, muon8bit, lora,
-   * qlora, relora
+   * qlora, relora, low_rank
    */
   readonly embeddingOptimizer?: "adamw" | "adamw8bit" | "adam_factored";
   /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */
@@ -228,7 +229,8 @@ export interface MemoryInput extends Given<Omit<MemoryOptions, "optimizer">> {
   /**
    * Training method: gradients projected to a low rank (Q-GaLore, GaLore, GaLore 8-bit); gradients
    * of full rank (AdamW, AdamW 8-bit, APOLLO, APOLLO-Mini, Q-APOLLO, Q-APOLLO-Mini, SCALE, SCALE
-   * 8-bit, Muon, Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA, ReLoRA).
+   * 8-bit, Muon, Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA, ReLoRA); low-rank
+   * factors in place of weights (Low-rank factorisation).
    * @default q_galore_adamw8bit
    */
   readonly optimizer?: MethodName | "galore_adamw_8bit";
@@ -281,7 +283,8 @@ export interface PretrainOptions {
   /**
    * Training method: gradients projected to a low rank (Q-GaLore, GaLore, GaLore 8-bit); gradients
    * of full rank (AdamW, AdamW 8-bit, APOLLO, APOLLO-Mini, Q-APOLLO, Q-APOLLO-Mini, SCALE, SCALE
-   * 8-bit, Muon, Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA, ReLoRA).
+   * 8-bit, Muon, Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA, ReLoRA); low-rank
+   * factors in place of weights (Low-rank factorisation).
    * @default q_galore_adamw8bit
    */
   readonly optimizer: MethodName;
@@ -308,7 +311,7 @@ export interface PretrainOptions {
    * adamw8bit two in 8 bits, which raises the loss with a large vocabulary.
    * @default adam_factored with q_galore_adamw8bit, q_apollo, q_apollo_mini; adamw with
    * galore_adamw, galore_adamw8bit, adamw, adamw8bit, apollo, apollo_mini, muon, muon8bit, lora,
-   * qlora, relora
+   * qlora, relora, low_rank
    */
   readonly embeddingOptimizer?: "adamw" | "adamw8bit" | "adam_factored";
   /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */
@@ -448,9 +451,9 @@ export interface PretrainOptions {
    * Peak learning rate.
    * @default 0.01 with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, apollo, q_apollo; 0.001
    * with adamw, adamw8bit, scale, scale8bit, muon, muon8bit; 0.003 with apollo_mini, q_apollo_mini,
-   * lora, relora; with `from`, 0.001 with q_galore_adamw8bit, galore_adamw, galore_adamw8bit,
-   * apollo, q_apollo; 0.0001 with adamw, adamw8bit, scale, scale8bit, muon, muon8bit, lora, qlora,
-   * relora; 0.0003 with apollo_mini, q_apollo_mini
+   * lora, relora, low_rank; with `from`, 0.001 with q_galore_adamw8bit, galore_adamw,
+   * galore_adamw8bit, apollo, q_apollo; 0.0001 with adamw, adamw8bit, scale, scale8bit, muon,
+   * muon8bit, lora, qlora, relora; 0.0003 with apollo_mini, q_apollo_mini
    */
   readonly lr: number;
   /**
@@ -668,7 +671,8 @@ export interface PretrainInput
   /**
    * Training method: gradients projected to a low rank (Q-GaLore, GaLore, GaLore 8-bit); gradients
    * of full rank (AdamW, AdamW 8-bit, APOLLO, APOLLO-Mini, Q-APOLLO, Q-APOLLO-Mini, SCALE, SCALE
-   * 8-bit, Muon, Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA, ReLoRA).
+   * 8-bit, Muon, Muon 8-bit); adapters beside frozen weights (LoRA, QLoRA, ReLoRA); low-rank
+   * factors in place of weights (Low-rank factorisation).
    * @default q_galore_adamw8bit
    */
   readonly optimizer?: MethodName | "galore_adamw_8bit";
@@ -745,7 +749,7 @@ export interface FinetuneOptions {
    * adamw8bit two in 8 bits, which raises the loss with a large vocabulary.
    * @default adam_factored with q_galore_adamw8bit, q_apollo, q_apollo_mini; adamw with
    * galore_adamw, galore_adamw8bit, adamw, adamw8bit, apollo, apollo_mini, muon, muon8bit, lora,
-   * qlora, relora
+   * qlora, relora, low_rank
    */
   readonly embeddingOptimizer?: "adamw" | "adamw8bit" | "adam_factored";
   /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */

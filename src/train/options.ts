@@ -41,8 +41,8 @@ import {
 import { METHOD_NAMES, methodOf } from "./methods.ts";
 import { effectRules, PRETRAIN_EFFECTS } from "./option_effects.ts";
 import {
-  adaptersRule,
   knownPreset,
+  methodStartRule,
   overwriteRule,
   restartRules,
   startRule,
@@ -111,7 +111,7 @@ const continuedFields = {
 const trainingRules: Rule[] = [
   overwriteRule,
   startRule,
-  adaptersRule,
+  methodStartRule,
   knownPreset,
   ...effectRules(PRETRAIN_EFFECTS),
   warmupRule,
@@ -146,7 +146,7 @@ export const pretrainOptions: Options<PretrainOptions, PretrainInput> = defineOp
         (weightQuant || embeddingQuant || (from !== undefined && dtype === "bfloat16")),
       momentumReset: options.momentumReset ?? (options.stableSpam ? MOMENTUM_RESET : 0),
       maxGradNorm: options.maxGradNorm ?? 0,
-      lr: options.lr ?? (from === undefined ? rates.pretrain! : rates.continue),
+      lr: options.lr ?? (from === undefined ? rates.pretrain! : rates.continue!),
       apolloScale: options.apolloScale ?? methodOf(optimizer).apollo?.scale ?? 1,
       ...(from !== undefined && loraSizes(options)),
       ...(methodOf(optimizer).restarts && restartSteps(options)),

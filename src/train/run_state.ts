@@ -146,6 +146,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   "shape.dtype": "dtype",
   "shape.weightGroupSize": "weightGroupSize",
   "shape.lora.rank": "loraRank",
+  "shape.lora.factors": "rank",
   "shape.lora.alpha": "loraAlpha",
   "shape.lora.rankStabilised": "useRslora",
   "shape.lora.dora": "useDora",
@@ -285,9 +286,10 @@ function identity({ config, shape, rates, objective }: RunIdentity, other: RunId
 
 /**
  * Adapters of a run that continues a saved one: earlier versions had rsLoRA's √r in the alpha of each
- * module.
+ * module. Factors without a matrix have the rank of another option.
  */
-function comparable<Lora extends LoraShape>(lora: Lora): LoraShape {
+function comparable<Lora extends LoraShape>(lora: Lora): LoraShape | Record<string, unknown> {
+  if (lora.alone && "rank" in lora) return { ...lora, rank: undefined, factors: lora.rank };
   if (!("modules" in lora) || !lora.rankStabilised) return lora;
   const { rankStabilised: _, ...rest } = lora;
   const modules = Object.entries(lora.modules).map(([module, size]) => [

@@ -8,7 +8,8 @@ import { UserError } from "../../src/options/user_error.ts";
 import { saveCheckpointModel } from "../../src/train/checkpoint_model.ts";
 import type { EvalEvent, PlanEvent, StepEvent, WarningEvent } from "../../src/train/events.ts";
 import { trainingShape } from "../../src/train/method.ts";
-import { METHOD_NAMES, methodOf } from "../../src/train/methods.ts";
+import { methodOf, resultOfMethod } from "../../src/train/methods.ts";
+import { CONTINUE_METHODS } from "../../src/train/method_fields.ts";
 import { memoryOptions } from "../../src/train/memory_options.ts";
 import { type PretrainOptions, pretrainOptions } from "../../src/train/options.ts";
 import { planMemory } from "../../src/train/plan.ts";
@@ -78,7 +79,7 @@ for (
   });
 }
 
-for (const optimizer of METHOD_NAMES) {
+for (const optimizer of CONTINUE_METHODS) {
   trainingTest(`${optimizer} trains a model further, and saves what loads again`, async () => {
     await withFolder(async (folder) => {
       const options = optionsOf(folder, { optimizer, samplePrompt: ["First"], sampleTokens: 2 });
@@ -86,7 +87,8 @@ for (const optimizer of METHOD_NAMES) {
       const ran = await runTraining(options);
       const [plan] = events<PlanEvent>(ran, "plan");
       assertEquals(ran.account.peak, plan.planned_peak_bytes);
-      const adapters = methodOf(optimizer).trains === "adapters";
+      const made = resultOfMethod(methodOf(optimizer), { isRandom: false });
+      const adapters = made === "adapter";
       const result = join(folder, adapters ? "adapter" : "model");
       using weights = await Safetensors.open(
         adapters ? join(result, "adapter_model.safetensors") : result,
@@ -165,8 +167,12 @@ for (
     [{ model: "llama_nano", optimizer: "qlora" }, "optimizer: qlora trains adapters beside the"],
     [{ model: "llama_nano", ropeScaling: "yarn" }, "ropeScaling: needs from"],
     [{ from: "x", optimizer: "lora", ropeScaling: "yarn" }, "ropeScaling: cannot be saved with"],
+    [
+      { from: "x", optimizer: "low_rank" },
+      'optimizer: low_rank trains factors in place of matrices, from random weights, and from: "x"',
+    ],
     [{ from: "x", trainEmbeddings: true }, "trainEmbeddings: applies to adapters"],
-    [{ from: "x", loraRank: 4 }, "loraRank: needs the optimizer lora or qlora"],
+    [{ from: "x", loraRank: 4 }, "loraRank: needs the optimizer lora or qlora or relora"],
     [
       { from: "x", optimizer: "adamw", dtype: "float32", stochasticRound: true },
       'stochasticRound: applies to INT8 and bfloat16 weights, not with dtype: "float32"',

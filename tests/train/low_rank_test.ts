@@ -1,4 +1,4 @@
-/** LoRA and ReLoRA from random weights: torch's steps (tests/golden/make_low_rank.py), and what is saved and resumed. */
+/** LoRA and ReLoRA from random weights, and factors in place of matrices: torch's steps (tests/golden/make_low_rank.py), and what is saved and resumed. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { fromFloat32, toFloat32 } from "../../src/formats/element_types.ts";
@@ -6,12 +6,17 @@ import { openPretrained, readBaseConfig } from "../../src/formats/pretrained_mod
 import { loadWeights, saveWeights } from "../../src/formats/pretrained.ts";
 import { Safetensors } from "../../src/formats/safetensors.ts";
 import { mergedValues } from "../../src/formats/tensor_values.ts";
+import type { WeightFile } from "../../src/formats/weight_file.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { Scope } from "../../src/gpu/scope.ts";
 import type { Batch } from "../../src/model/batch.ts";
 import { uploadRope } from "../../src/model/llama.ts";
 import { PROJECTIONS } from "../../src/model/description.ts";
-import { wholeParameters } from "../../src/model/parameters.ts";
+import {
+  createParameters,
+  type LlamaParameters,
+  wholeParameters,
+} from "../../src/model/parameters.ts";
 import { packTensor } from "../../src/numbers/plain.ts";
 import { learningRate, type Schedule } from "../../src/optim/schedules.ts";
 import { OptionsError } from "../../src/options/faults.ts";
@@ -19,6 +24,7 @@ import { UserError } from "../../src/options/user_error.ts";
 import { buildTraining, type TrainingShape } from "../../src/train/build.ts";
 import { saveCheckpointModel } from "../../src/train/checkpoint_model.ts";
 import { finetuneOptions } from "../../src/train/finetune_options.ts";
+import { initializeAdapters } from "../../src/train/initialize_adapters.ts";
 import { memoryOptions } from "../../src/train/memory_options.ts";
 import { trainingShape } from "../../src/train/method.ts";
 import { METHODS } from "../../src/train/methods.ts";
@@ -28,7 +34,7 @@ import { RecordedStep } from "../../src/train/step.ts";
 import { assertCloseToLargest } from "../model/support_lora.ts";
 import { RATES } from "../optim/support_rates.ts";
 import { download, gpuTest, sharedGpu } from "../support.ts";
-import { runTraining, trainingTest, withWorkshop } from "./support.ts";
+import { runTraining, TINY, trainingTest, withWorkshop } from "./support.ts";
 
 const FIXTURES = fromFileUrl(import.meta.resolve("../fixtures/"));
 
@@ -42,6 +48,7 @@ interface Golden {
 const CASES: Readonly<Record<string, Golden>> = {
   lora: { lora: { alpha: 16 } },
   relora: { lora: { alpha: 16 }, restarts: { every: 8, warmupSteps: 3 } },
+  low_rank: { lora: { alpha: 1, alone: true } },
 };
 
 const STEPS = 24;
@@ -69,7 +76,7 @@ for (const [name, { lora, restarts }] of Object.entries(CASES)) {
     }, gpu.capabilities);
     const { model: { parameters }, losses: out } = training;
     uploadRope(gpu, training.model);
-    await loadWeights(gpu, parameters, source.weights);
+    await loadWeights(gpu, parameters, only(source.weights, parameters));
     for (const { name, kind, weight } of parameters.all) {
       if (kind !== "adapter") continue;
       const initial = await expected.readFloat32(`initial.${name}`);
@@ -105,6 +112,13 @@ for (const [name, { lora, restarts }] of Object.entries(CASES)) {
     await assertSavedWhole(gpu, training.model.parameters);
     scope.release();
   });
+}
+
+/** The weights of a file that these parameters have: those of no product. */
+function only(file: WeightFile, { all }: Pick<LlamaParameters, "all">): WeightFile {
+  const names = new Set(all.map(({ name }) => name));
+  const tensors = new Map([...file.tensors].filter(([name]) => names.has(name)));
+  return { ...file, tensors, readFloat32: (...range) => file.readFloat32(...range) };
 }
 
 async function batchesOf(expected: Safetensors): Promise<Batch[]> {
@@ -155,6 +169,7 @@ async function assertSavedWhole(
 const MERGED: Readonly<Record<string, Record<string, unknown>>> = {
   "lora, INT8": { optimizer: "lora", weightQuant: true, weightGroupSize: 64 },
   relora: { optimizer: "relora", jaggedRestartSteps: 2 },
+  low_rank: { optimizer: "low_rank", rank: 16 },
 };
 
 for (const [run, change] of Object.entries(MERGED)) {
@@ -264,6 +279,33 @@ trainingTest("relora of a model: a whole model, of which the embedding is the ba
 const toBfloat16 = (values: Float32Array<ArrayBuffer>) =>
   toFloat32("BF16", fromFloat32("BF16", values));
 
+gpuTest("the product of new factors has the variance of the usual weights", async (gpu) => {
+  using scope = new Scope(gpu);
+  const config = { ...TINY, hiddenSize: 96, intermediateSize: 256, layers: 1 };
+  const parameters = createParameters(scope, config, {
+    weights: "float32",
+    groupSize: 256,
+    embeddings: "float32",
+    trained: "all_but_adapted",
+    lora: { rank: 24, alpha: 1, targets: PROJECTIONS, merged: true, alone: true },
+  });
+  assertEquals(parameters.all.filter(({ kind }) => kind === "projection"), []);
+  initializeAdapters(gpu, { config, parameters, lora: undefined }, 7);
+  for (const { parameter, adapter } of wholeParameters(parameters)) {
+    if (!adapter) continue;
+    const { name, weight: { shape: [out, inner] } } = parameter;
+    const energy = (values: Float32Array) => values.reduce((sum, x) => sum + x * x, 0);
+    const whole = await mergedValues(gpu, parameter, adapter)(0, out * inner);
+    // The rank's directions are few: their energies vary by √(2/r) of the whole or less.
+    const deviation = Math.sqrt(energy(whole) / (out * inner)) / config.initializerRange;
+    assert(Math.abs(deviation - 1) < 0.1, `${name}: ${deviation}`);
+    const [a, b] = [await download(gpu, adapter.a.weight), await download(gpu, adapter.b.weight)];
+    const ratio = energy(a) / energy(b);
+    assert(Math.abs(ratio - 1) < 0.2, `${name}: |A|² / |B|² = ${ratio}`);
+    assertEquals(adapter.a.shape[0], Math.min(24, out, inner));
+  }
+});
+
 Deno.test("a rank is a quarter of the width from random weights, and at most a matrix's sides", () => {
   const lora = (options: Record<string, unknown>) =>
     memoryOptions.parse({ model: "llama_60m", optimizer: "lora", ...options });
@@ -286,6 +328,9 @@ const REFUSED: readonly (readonly [Record<string, unknown>, string])[] = [
   ],
   [{ optimizer: "lora", trainEmbeddings: true }, "trainEmbeddings: applies to adapters beside a"],
   [{ optimizer: "lora", embedding4bit: true }, "embedding4bit: needs a frozen embedding and head"],
+  [{ optimizer: "low_rank", weightQuant: true }, "weightQuant: INT8 weights need the optimizer"],
+  [{ optimizer: "low_rank", loraRank: 4 }, "loraRank: needs the optimizer lora or qlora or relora"],
+  [{ optimizer: "low_rank", updateProjGap: 4 }, "updateProjGap: needs the optimizer q_galore"],
   [{ optimizer: "lora", jaggedRestartSteps: 5 }, "jaggedRestartSteps: needs the optimizer relora"],
   [
     { optimizer: "relora", steps: 20, jaggedRestartSteps: 20 },

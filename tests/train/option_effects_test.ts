@@ -16,7 +16,7 @@ import { effective, FINETUNE_EFFECTS } from "../../src/train/option_effects.ts";
 import { type FinetuneOptions, finetuneOptions } from "../../src/train/finetune_options.ts";
 import { initializeAdapters } from "../../src/train/initialize_adapters.ts";
 import { optimizerRates, trainingShape } from "../../src/train/method.ts";
-import { isLowRank } from "../../src/train/method_fields.ts";
+import { FINETUNE_METHODS, isLowRank } from "../../src/train/method_fields.ts";
 import { METHOD_NAMES, type MethodName, methodOf } from "../../src/train/methods.ts";
 import { memoryOptions } from "../../src/train/memory_options.ts";
 import { planMemory } from "../../src/train/plan.ts";
@@ -118,7 +118,7 @@ Deno.test("every option is tried, or does not depend on the method", () => {
   );
 });
 
-for (const optimizer of METHOD_NAMES) {
+for (const optimizer of FINETUNE_METHODS) {
   trainingTest(`${optimizer}: an option changes the trained weights, or is refused`, async () => {
     const gpu = await sharedGpu(), folder = await Deno.makeTempDir();
     try {

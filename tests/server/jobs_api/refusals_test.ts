@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { DiskError } from "../../../src/files/disk_error.ts";
 import type { ModelRecord } from "../../../src/server/services.ts";
-import { METHOD_NAMES } from "../../../src/train/methods.ts";
+import { FINETUNE_METHODS } from "../../../src/train/method_fields.ts";
 import { withJobsApi } from "./support.ts";
 
 const DEEP = "method.supervised.hyperparameters";
@@ -53,13 +53,14 @@ Deno.test("fine-tuning: refused hyperparameters are named as the request names t
         method({ optimizer: "sgd", dtype: 4 }),
         `${DEEP}.dtype`,
         `${DEEP}.dtype: must be one of bfloat16, float32, got 4; ${DEEP}.optimizer: must be one ` +
-        `of ${METHOD_NAMES.join(", ")}, galore_adamw_8bit, got sgd`,
+        `of ${FINETUNE_METHODS.join(", ")}, galore_adamw_8bit, got sgd`,
       ],
       [
         method({ optimizer: "adamw", rank: 4, lora_rank: 8 }),
         `${DEEP}.rank`,
         `${DEEP}.rank: needs the optimizer q_galore_adamw8bit or galore_adamw or ` +
-        `galore_adamw8bit or apollo or apollo_mini or q_apollo or q_apollo_mini, got adamw; ${DEEP}.lora_rank: needs the optimizer lora or qlora, got ` +
+        `galore_adamw8bit or apollo or apollo_mini or q_apollo or q_apollo_mini or low_rank, got adamw; ${DEEP}.lora_rank: needs the optimizer ` +
+        "lora or qlora or relora, got " +
         "adamw",
       ],
       [
@@ -193,7 +194,7 @@ Deno.test("pre-training: refused requests say which field", async () => {
         /seq_len: 1000000 exceeds the \d+ positions of tiny/,
       ],
       [
-        { hyperparameters: { optimizer: "lora" } },
+        { hyperparameters: { optimizer: "qlora" } },
         400,
         "hyperparameters.optimizer",
         /adapters beside the weights of a model, which `?from`? names/,

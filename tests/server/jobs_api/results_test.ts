@@ -1,7 +1,8 @@
 /** Results of a job: checkpoints and curves; and the OpenAPI document. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { finetuneOptions } from "../../../src/train/finetune_options.ts";
-import { METHOD_NAMES, methodOf, rankOptionOf } from "../../../src/train/methods.ts";
+import { FINETUNE_METHODS } from "../../../src/train/method_fields.ts";
+import { methodOf, rankOptionOf } from "../../../src/train/methods.ts";
 import { pretrainOptions } from "../../../src/train/options.ts";
 import { openApiDocument } from "../../../src/server/http/openapi.ts";
 import { checkpointModelName, resultModelName } from "../../../src/server/protocol/job.ts";
@@ -129,8 +130,8 @@ Deno.test("the document has every option that a request may set, described", asy
         assert(description && !description.includes("--"), `${option}: ${description}`);
       }
     }
-    const { lora_rank, n_epochs, lr } = schemas.FineTuningHyperparameters.properties;
-    assertEquals(lora_rank["x-default"], 8);
+    const { lora_dropout, n_epochs, lr } = schemas.FineTuningHyperparameters.properties;
+    assertEquals(lora_dropout["x-default"], 0);
     assertEquals(n_epochs["x-default"], "auto");
     assertMatch(lr.description!, /^peak learning rate; default: 0.0001 with q_galore_adamw8bit, /);
     // Each row of the table of methods, for whatever is made of the document.
@@ -139,7 +140,7 @@ Deno.test("the document has every option that a request may set, described", asy
       (optimizer as { "x-methods": { name: string; title: string; rank_option?: string }[] })[
         "x-methods"
       ].map(({ name, title, rank_option }) => [name, title, rank_option]),
-      METHOD_NAMES.map((name) => {
+      FINETUNE_METHODS.map((name) => {
         const option = rankOptionOf(methodOf(name));
         return [name, methodOf(name).title, option === "loraRank" ? "lora_rank" : option];
       }),
