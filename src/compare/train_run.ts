@@ -101,6 +101,8 @@ function sweepOptions({ options }: ComparedMethod, share: number): Values {
     "loadBestModelAtEnd",
     "earlyStoppingPatience",
     "earlyStoppingThreshold",
+    "jaggedRestartSteps",
+    "jaggedRestartWarmupSteps",
   ].map((name) => [name, undefined]);
   return { ...Object.fromEntries(without), evalEvery: 0, saveEvery: 0, ...warmup };
 }
