@@ -96,8 +96,8 @@ const rankOrAuto = z.union([count(), z.literal("auto")], {
 /** The rank options of a run, which has data to choose ranks from; `memory` has none. */
 export const rankFields = section("Optimizer", {
   rank: rankOrAuto.meta(described(
-    phrase`rank of the low-rank gradient space, or of that in which APOLLO measures; lower for smaller
-      matrices; auto: with GaLore for each matrix the lowest rank that keeps ${
+    phrase`rank of the low-rank gradient space, of that in which APOLLO measures, or of factors in place of
+      matrices; lower for smaller ones; auto: with GaLore for each matrix the lowest rank that keeps ${
       option("energyShare")
     } of its first gradients`,
   )).meta({ value: "R|auto", derived: ranksText() }),
@@ -140,8 +140,8 @@ export const memoryFields = {
   ...section("Optimizer", {
     optimizer: optimizerField(PRETRAIN_METHODS),
     rank: rankOrAuto.describe(
-      "rank of the low-rank gradient space, or of that in which APOLLO measures; lower for smaller " +
-        "matrices",
+      "rank of the low-rank gradient space, of that in which APOLLO measures, or of factors in " +
+        "place of matrices; lower for smaller ones",
     ).meta({ value: "R", derived: ranksText() }),
     weightQuant: z.boolean().optional().describe(
       "store attention and feed-forward projections in INT8",

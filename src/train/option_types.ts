@@ -60,8 +60,8 @@ export interface MemoryOptions {
    */
   readonly optimizer: MethodName;
   /**
-   * Rank of the low-rank gradient space, or of that in which APOLLO measures; lower for smaller
-   * matrices.
+   * Rank of the low-rank gradient space, of that in which APOLLO measures, or of factors in place
+   * of matrices; lower for smaller ones.
    * @default a quarter of the model's width; 1 with apollo_mini, q_apollo_mini
    */
   readonly rank?: number | "auto";
@@ -289,9 +289,9 @@ export interface PretrainOptions {
    */
   readonly optimizer: MethodName;
   /**
-   * Rank of the low-rank gradient space, or of that in which APOLLO measures; lower for smaller
-   * matrices; auto: with GaLore for each matrix the lowest rank that keeps `energyShare` of its
-   * first gradients.
+   * Rank of the low-rank gradient space, of that in which APOLLO measures, or of factors in place
+   * of matrices; lower for smaller ones; auto: with GaLore for each matrix the lowest rank that
+   * keeps `energyShare` of its first gradients.
    * @default a quarter of the model's width; 1 with apollo_mini, q_apollo_mini
    */
   readonly rank?: number | "auto";
@@ -450,8 +450,8 @@ export interface PretrainOptions {
   /**
    * Peak learning rate.
    * @default 0.01 with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, apollo, q_apollo; 0.001
-   * with adamw, adamw8bit, scale, scale8bit, muon, muon8bit; 0.003 with apollo_mini, q_apollo_mini,
-   * lora, relora, low_rank; with `from`, 0.001 with q_galore_adamw8bit, galore_adamw,
+   * with adamw, adamw8bit, scale, scale8bit, muon, muon8bit, lora, relora; 0.003 with apollo_mini,
+   * q_apollo_mini, low_rank; with `from`, 0.001 with q_galore_adamw8bit, galore_adamw,
    * galore_adamw8bit, apollo, q_apollo; 0.0001 with adamw, adamw8bit, scale, scale8bit, muon,
    * muon8bit, lora, qlora, relora; 0.0003 with apollo_mini, q_apollo_mini
    */
@@ -727,9 +727,9 @@ export interface FinetuneOptions {
    */
   readonly optimizer: MethodName;
   /**
-   * Rank of the low-rank gradient space, or of that in which APOLLO measures; lower for smaller
-   * matrices; auto: with GaLore for each matrix the lowest rank that keeps `energyShare` of its
-   * first gradients.
+   * Rank of the low-rank gradient space, of that in which APOLLO measures, or of factors in place
+   * of matrices; lower for smaller ones; auto: with GaLore for each matrix the lowest rank that
+   * keeps `energyShare` of its first gradients.
    * @default a quarter of the model's width; 1 with apollo_mini, q_apollo_mini
    */
   readonly rank?: number | "auto";

@@ -160,7 +160,7 @@ for (
       { weightQuant: false, stochasticRound: true },
       "stochasticRound: applies to INT8 weights: weightQuant: true",
     ],
-    [{ rank: "auto", optimizer: "adamw" }, "or q_apollo or q_apollo_mini, got adamw"],
+    [{ rank: "auto", optimizer: "adamw" }, "or q_apollo or q_apollo_mini or low_rank, got adamw"],
     [{ rank: 8, optimizer: "muon" }, "rank: needs the optimizer q_galore_adamw8bit or galore_ada"],
     [
       { rank: "auto", optimizer: "q_apollo" },
