@@ -78,7 +78,9 @@
 export { type AdapterDescription, findAdapter } from "./src/gpu/adapter.ts";
 export type { Capabilities, Feature, Limits } from "./src/gpu/capabilities.ts";
 export type { BindGroupCache, BoundResource } from "./src/gpu/bind_groups.ts";
-export { Gpu, type HeldWork, type Watch, type WatchedPart } from "./src/gpu/gpu.ts";
+export { Gpu } from "./src/gpu/gpu.ts";
+export type { HeldWork } from "./src/gpu/held_work.ts";
+export type { Watch, WatchedPart } from "./src/gpu/watch.ts";
 
 // Tensors: shape, number format, bytes.
 export {

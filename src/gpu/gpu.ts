@@ -16,54 +16,20 @@ import {
 } from "./allocator.ts";
 import { BindGroupCache } from "./bind_groups.ts";
 import { type Capabilities, type Limits, openDevice } from "./capabilities.ts";
-import {
-  AllocationError,
-  DeviceLostError,
-  GpuError,
-  NoAdapterError,
-  OutOfMemoryError,
-} from "./errors.ts";
-import { largestFirst } from "./driver_memory.ts";
+import { DeviceErrors } from "./device_errors.ts";
+import { GpuError, NoAdapterError, OutOfMemoryError } from "./errors.ts";
+import { type HeldWork, Holding } from "./held_work.ts";
 import { PipelineCache } from "./pipelines.ts";
 import type { Purpose, Tensor } from "./tensor.ts";
 import { ReadBack } from "./read_back.ts";
+import { ReservedBuffers } from "./reserved_buffers.ts";
 import { BUFFER_USAGE, TEXTURE_USAGE } from "./usage.ts";
+import type { Watch } from "./watch.ts";
 
 /**
  * Bytes written that are given to the device at once: until then they wait in memory of the driver.
  */
 const WRITTEN_BYTES = 8 << 20;
-
-/** Dispatches of a piece of held work: at a quarter of a second each at most, some seconds. */
-const SMALL_PIECE = 16;
-
-/**
- * Pieces of held work that are encoded at once, so that the device can have them at once: whatever
- * they hold, each takes the host a megabyte where a model has thousands of buffers.
- */
-const ENCODED_PIECES = 16;
-
-/** Milliseconds in which a loss is known after the errors that it causes. */
-const LOSS_TAKES_MS = 50;
-
-/** What of a step can be watched: the layers of its two passes, and refreshes of subspaces. */
-export type WatchedPart = "forward" | "backward" | "refresh";
-
-/**
- * Called as the `index`-th of `count` layers or refreshes is recorded, from 1, in the order of the
- * part; returns what is called once the GPU has done it.
- */
-export type Watch = (part: WatchedPart, index: number, count: number) => () => void;
-
-/** Something for the queue that was recorded and is not given to it yet. */
-export interface HeldWork {
-  /** Gives it to the queue. */
-  readonly give: () => void;
-  /** Whether it overwrites what a run must keep; all that follows may as well. */
-  readonly overwrites: boolean;
-  /** Records it, where that was put off; see {@link KernelPass.later}. */
-  readonly record?: () => void;
-}
 
 /** A device and its allocations. Close it when done: drivers limit the number of open devices. */
 export class Gpu implements Allocator {
@@ -78,22 +44,14 @@ export class Gpu implements Allocator {
   /** Watches passes; see {@link KernelPass.passed}. */
   watch: Watch | undefined;
   readonly #purposes = new WeakMap<GPUBuffer, Purpose>();
-  /** Buffers of tensors to come, by name and size. */
-  readonly #reserved = new Map<string, GPUBuffer[]>();
-  #reservedBytes = 0;
+  readonly #reserved = new ReservedBuffers();
   readonly #fixed = new WeakSet<GPUBuffer>();
-  #pending: Promise<unknown>[] = [];
-  #failure: Error | null = null;
-  /** Of what failed, the first allocation, whose consequences are the rest. */
-  #refused: AllocationError | null = null;
-  /** Whatever else fails on a lost device is its consequence. */
-  #lost: DeviceLostError | null = null;
-  #held: { readonly work: HeldWork[]; readonly piece: number } | undefined;
+  readonly #errors: DeviceErrors;
+  readonly #holding = new Holding();
   readonly #readBack: ReadBack;
   /** Bytes written since the last submit for their sake. */
   #written = 0;
   #capabilities: Capabilities;
-  #closed = false;
 
   private constructor(
     readonly device: GPUDevice,
@@ -102,26 +60,13 @@ export class Gpu implements Allocator {
   ) {
     this.#capabilities = capabilities;
     this.pipelines = new PipelineCache(this);
-    device.addEventListener("uncapturederror", (event) => {
-      event.preventDefault();
-      const { error } = event as GPUUncapturedErrorEvent, message = `GPU: ${error.message}`;
-      // Not of a tensor, which has a scope: of what a write needs on its way.
-      const isFull = error.constructor.name === "GPUOutOfMemoryError";
-      this.fail(isFull ? new AllocationError(message, this.account.live) : new GpuError(message));
-    });
-    device.lost.then((info) => {
-      if (this.#closed) return;
-      this.#lost = new DeviceLostError(
-        `GPU: the device was lost (${info.reason ?? "unknown"}): ${info.message}`,
-        "was the driver reset, or the card unplugged?",
-      );
-    });
+    this.#errors = new DeviceErrors(device, () => this.account.live + this.#reserved.bytes);
     this.#readBack = new ReadBack({
       device,
       staging: (bytes) =>
         this.rawBuffer("read-back", bytes, BUFFER_USAGE.MAP_READ | BUFFER_USAGE.COPY_DST),
       check: () => this.check(),
-      causeOf: (error) => this.#cause(error),
+      causeOf: (error) => this.#errors.causeOf(error),
     });
   }
 
@@ -162,7 +107,7 @@ export class Gpu implements Allocator {
           `tensor ${name}: needs ${bytes} bytes in one buffer, this adapter allows ${limit}`,
         );
       }
-      const buffer = this.#takeReserved(name, bytes) ?? this.#tensorBuffer(name, bytes);
+      const buffer = this.#reserved.take(name, bytes) ?? this.#tensorBuffer(name, bytes);
       this.account.add(purpose, bytes);
       this.#purposes.set(buffer, purpose);
       return buffer;
@@ -180,32 +125,14 @@ export class Gpu implements Allocator {
    * of them is given back when the result is disposed of.
    */
   reserve(planned: readonly PlannedMemory[]): Disposable {
-    for (const { name, bytes, texture } of largestFirst(planned)) {
-      if (texture || bytes > this.limits.maxBufferSize) continue;
-      const key = `${bytes} ${name}`, buffer = this.#tensorBuffer(name, bytes);
-      this.#reserved.set(key, [...this.#reserved.get(key) ?? [], buffer]);
-      this.#reservedBytes += bytes;
-    }
-    return {
-      [Symbol.dispose]: () => {
-        for (const buffers of this.#reserved.values()) {
-          for (const buffer of buffers) buffer.destroy();
-        }
-        this.#reserved.clear();
-        this.#reservedBytes = 0;
-      },
-    };
-  }
-
-  #takeReserved(name: string, bytes: number): GPUBuffer | undefined {
-    const buffer = this.#reserved.get(`${bytes} ${name}`)?.shift();
-    if (buffer) this.#reservedBytes -= bytes;
-    return buffer;
+    const make = (name: string, bytes: number) => this.#tensorBuffer(name, bytes);
+    this.#reserved.create(planned, this.limits.maxBufferSize, make);
+    return { [Symbol.dispose]: () => this.#reserved.giveBack() };
   }
 
   /** Allocates a staging texture. */
   texture(spec: TextureSpec): TextureTensor {
-    const texture = this.#guard(
+    const texture = this.#errors.guard(
       "out-of-memory",
       `texture ${spec.name}`,
       () =>
@@ -261,7 +188,7 @@ export class Gpu implements Allocator {
    * lies in the host's memory.
    */
   rawBuffer(label: string, size: number, usage: GPUBufferUsageFlags): GPUBuffer {
-    return this.#guard(
+    return this.#errors.guard(
       "out-of-memory",
       `buffer ${label} of ${size} bytes`,
       () => this.device.createBuffer({ label, size, usage }),
@@ -287,7 +214,7 @@ export class Gpu implements Allocator {
     const { buffer, byteLength } = data, { queue } = this.device;
     const at = tensor.byteOffset + byteOffset, target = tensor.buffer!;
     // What is written later is a copy: the caller may reuse its array.
-    const [source, start] = this.#held
+    const [source, start] = this.piece
       ? [buffer.slice(data.byteOffset, data.byteOffset + byteLength), 0]
       : [buffer, data.byteOffset];
     this.enqueue(() => {
@@ -301,55 +228,42 @@ export class Gpu implements Allocator {
 
   /** Gives work to the queue now, or keeps it while {@link hold} records. */
   enqueue(give: () => void, overwrites = false): void {
-    if (this.#held) {
-      this.#held.work.push({ give, overwrites });
-      return;
-    }
+    if (this.#holding.keep({ give, overwrites })) return;
     this.#readBack.submit();
     give();
   }
 
   /** While {@link hold} records a long step: its commands are encoded when they are given. */
   get keepsCommands(): boolean {
-    return this.#held !== undefined && this.#held.work.length >= ENCODED_PIECES;
+    return this.#holding.keepsCommands;
   }
 
   /** The recording that {@link hold} has in progress, of no use but to tell it from others. */
   get recording(): object | undefined {
-    return this.#held;
+    return this.#holding.recording;
   }
 
   /** While {@link hold} records: the dispatches of a piece. */
   get piece(): number | undefined {
-    return this.#held?.piece;
+    return this.#holding.piece;
   }
 
   /**
    * What `record` submits and writes, in order and in pieces of at most `piece` dispatches, for the
    * caller to {@link enqueue} at its own pace. `record` cannot wait for the GPU.
    */
-  hold(record: () => void, piece: number = SMALL_PIECE): HeldWork[] {
-    const work: HeldWork[] = [];
-    this.#held = { work, piece };
-    try {
-      record();
-    } finally {
-      this.#held = undefined;
-    }
-    return work;
+  hold(record: () => void, piece?: number): HeldWork[] {
+    return this.#holding.hold(record, piece);
   }
 
-  /** While {@link hold} records: keeps work whose recording is put off. */
+  /** Keeps work whose recording is put off, while {@link hold} records; otherwise records it now. */
   putOff(record: () => void, overwrites: boolean): void {
-    this.#held!.work.push({ give: record, overwrites, record });
+    if (!this.#holding.keep({ give: record, overwrites, record })) record();
   }
 
   /** Held work, in order; what was put off is recorded when its turn comes, in pieces as well. */
-  *inTurn(held: readonly HeldWork[], piece?: number): Generator<HeldWork> {
-    for (const work of held) {
-      if (work.record) yield* this.inTurn(this.hold(work.record, piece), piece);
-      else yield work;
-    }
+  inTurn(held: readonly HeldWork[], piece?: number): Generator<HeldWork> {
+    return this.#holding.inTurn(held, piece);
   }
 
   /**
@@ -380,7 +294,9 @@ export class Gpu implements Allocator {
     try {
       await this.device.queue.onSubmittedWorkDone();
     } catch (error) {
-      throw await this.#cause(new GpuError(`waiting for the GPU: ${(error as Error).message}`));
+      throw await this.#errors.causeOf(
+        new GpuError(`waiting for the GPU: ${(error as Error).message}`),
+      );
     }
     await this.check();
   }
@@ -389,42 +305,23 @@ export class Gpu implements Allocator {
    * Throws the first error that the device reported, if any. A failed allocation is thrown once: a
    * device goes on without what it refused.
    */
-  async check(): Promise<void> {
-    const pending = this.#pending;
-    this.#pending = [];
-    await Promise.all(pending);
-    if (this.#closed) throw new GpuError("GPU: used after it was closed");
-    if (this.#lost) throw this.#lost;
-    const refused = this.#refused;
-    this.#refused = null;
-    if (refused) throw await this.#cause(refused);
-    if (this.#failure) throw await this.#cause(this.#failure);
-  }
-
-  /** What to report for an error: on a lost device the first is of some operation, not the loss. */
-  async #cause(error: Error): Promise<Error> {
-    if (this.#closed) return new GpuError("GPU: used after it was closed");
-    const late = Promise.withResolvers<void>();
-    const timer = setTimeout(late.resolve, LOSS_TAKES_MS);
-    await Promise.race([this.device.lost, late.promise]);
-    clearTimeout(timer);
-    if (this.#lost) return this.#lost;
-    return error instanceof AllocationError ? error : this.#failure ?? error;
+  check(): Promise<void> {
+    return this.#errors.check();
   }
 
   /** Runs `make` in an error scope; the next {@link check} throws what it reports. */
   validated<T>(what: string, make: () => T): T {
-    return this.#guard("validation", what, make);
+    return this.#errors.guard("validation", what, make);
   }
 
   /** Keeps the first error for {@link check} to throw. */
   fail(error: Error): void {
-    this.#failure ??= error;
+    this.#errors.fail(error);
   }
 
   /** Destroys the device and releases all its memory. */
   close(): void {
-    this.#closed = true;
+    this.#errors.close();
     for (const dependent of this.dependents) dependent[Symbol.dispose]();
     this.device.destroy();
   }
@@ -432,20 +329,5 @@ export class Gpu implements Allocator {
   /** {@link close}, for `using`. */
   [Symbol.dispose](): void {
     this.close();
-  }
-
-  #guard<T>(filter: GPUErrorFilter, what: string, make: () => T): T {
-    const live = this.account.live + this.#reservedBytes;
-    this.device.pushErrorScope(filter);
-    const made = make();
-    this.#pending.push(
-      this.device.popErrorScope().then((error) => {
-        if (!error) return;
-        if (filter !== "out-of-memory") return this.fail(new GpuError(`${what}: ${error.message}`));
-        const message = `${what}: the GPU is out of memory (${error.message})`;
-        this.#refused ??= new AllocationError(message, live);
-      }),
-    );
-    return made;
   }
 }

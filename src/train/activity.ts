@@ -2,7 +2,7 @@
  * What a run is doing at the moment, for a display: its phase, and how far a long one is. Reports
  * are calls, not events of the run: they come when the GPU gets there, and nothing waits for them.
  */
-import type { Watch } from "../gpu/gpu.ts";
+import type { Watch } from "../gpu/watch.ts";
 import type { OnProgress, ProgressEvent, RunPhase } from "./events.ts";
 import { type LayerTimes, type StepExtent, StepWatch } from "./step_watch.ts";
 

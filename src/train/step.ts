@@ -1,5 +1,7 @@
 /** One optimizer step: the micro-batches' forward and backward passes, with fused updates. */
-import type { Gpu, HeldWork, Watch } from "../gpu/gpu.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import type { HeldWork } from "../gpu/held_work.ts";
+import type { Watch } from "../gpu/watch.ts";
 import { KernelPass } from "../gpu/pass.ts";
 import type { Profiler } from "../gpu/profiler.ts";
 import type { Activations } from "../model/activations.ts";

@@ -1,5 +1,5 @@
 /** How far a step of seconds is, as the GPU gets there, and how long the rest of it will take. */
-import type { Watch } from "../gpu/gpu.ts";
+import type { Watch } from "../gpu/watch.ts";
 import type { ProgressEvent } from "./events.ts";
 
 /** A pass through all layers. */

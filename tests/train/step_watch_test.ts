@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { Watch } from "../../src/gpu/gpu.ts";
+import type { Watch } from "../../src/gpu/watch.ts";
 import type { ProgressEvent } from "../../src/train/events.ts";
 import { type LayerTimes, type StepExtent, StepWatch } from "../../src/train/step_watch.ts";
 
