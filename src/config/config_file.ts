@@ -21,13 +21,8 @@ import { type Fault, OptionsError } from "../options/faults.ts";
 import { fieldInfo, type Options } from "../options/schema.ts";
 import { IGNORED, NOTED, ONLY, onlyFault, OTHER_DEFAULTS, RENAMED } from "./llama_factory/keys.ts";
 import { METHOD_KEYS, readMethod } from "./llama_factory/method.ts";
-import {
-  isLlamaFactory,
-  type KeyContext,
-  listOf,
-  type Meaning,
-  READ,
-} from "./llama_factory/values.ts";
+import { isLlamaFactory, type KeyContext, listOf, type Meaning } from "./llama_factory/meaning.ts";
+import { READ } from "./llama_factory/values.ts";
 import { trainsAdapters } from "../train/method_fields.ts";
 import { methodNamed, methodOf } from "../train/methods.ts";
 import { readYamlMapping } from "./yaml_mapping.ts";

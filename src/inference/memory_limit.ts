@@ -2,7 +2,8 @@
 import { PlanAllocator } from "../gpu/allocator.ts";
 import { OutOfMemoryError } from "../gpu/errors.ts";
 import { formatBytes } from "../text.ts";
-import { CachedSequence, createSequenceBuffers } from "./cached_sequence.ts";
+import { CachedSequence } from "./cached_sequence.ts";
+import { createSequenceBuffers } from "./sequence_buffers.ts";
 import type { RunnableModel } from "./runnable_model.ts";
 
 /** Four digits, because required and available amounts are often close. */

@@ -2,7 +2,7 @@
 import { PlanAllocator } from "../gpu/allocator.ts";
 import { driverBytes, driverMemoryOf, largestFirst } from "../gpu/driver_memory.ts";
 import type { Purpose } from "../gpu/tensor.ts";
-import { createSequenceBuffers } from "../inference/cached_sequence.ts";
+import { createSequenceBuffers } from "../inference/sequence_buffers.ts";
 import { type Capabilities, CONSUMER_CARD } from "../gpu/capabilities.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { buildTraining, type TrainingShape } from "./build.ts";

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { fault, type KeyContext, type Meaning, pretrains, show } from "./values.ts";
+import { fault, type KeyContext, type Meaning, pretrains, show } from "./meaning.ts";
 
 /** Keys of options with another name. Keys with the same name need no entry. */
 export const RENAMED: Readonly<Record<string, string>> = {

@@ -11,7 +11,8 @@ import {
   methodNamed,
   methodOf,
 } from "../../train/methods.ts";
-import { fault, type KeyContext, type Meaning, optimArgs, show } from "./values.ts";
+import { fault, type KeyContext, type Meaning, show } from "./meaning.ts";
+import { optimArgs } from "./optimizer_values.ts";
 
 /** Keys that select a method when true. */
 const SWITCHES = [
