@@ -33,7 +33,11 @@ export const MOMENTUM_RESET = 1000;
 /** LLaMA-Factory's default. */
 export const USUAL_LORA_RANK = 8;
 
-const MOST_RESTART_STEPS = 5000, MOST_RESTART_WARMUP = 100;
+/**
+ * By default four cycles, of at most the 5,000 steps with 100 of warm-up that ReLoRA's own code is run
+ * with; axolotl has no defaults.
+ */
+export const MOST_RESTART_STEPS = 5000, MOST_RESTART_WARMUP = 100;
 
 /** transformers' default. */
 export const FINETUNE_GRAD_NORM = 1;
@@ -310,7 +314,7 @@ export const restartFields = section("LoRA", {
   jaggedRestartSteps: count().optional().describe(
     "steps after which adapters are merged into the weights and begin anew",
   ).meta({
-    derived: phrase`a quarter of ${option("steps")}, at most ${MOST_RESTART_STEPS}`,
+    derived: `a quarter of the run's, at most ${MOST_RESTART_STEPS}`,
   }),
   jaggedRestartWarmupSteps: orNever().optional().describe(
     "steps of linear warm-up from 0 after each restart",
@@ -318,27 +322,6 @@ export const restartFields = section("LoRA", {
     derived: phrase`a tenth of ${option("jaggedRestartSteps")}, at most ${MOST_RESTART_WARMUP}`,
   }),
 });
-
-/**
- * Four cycles, of at most the 5,000 steps with 100 of warm-up that ReLoRA's own code is run with;
- * axolotl has no defaults.
- */
-export function restartSteps(
-  { steps, jaggedRestartSteps, jaggedRestartWarmupSteps }: {
-    readonly steps?: number;
-    readonly jaggedRestartSteps?: number;
-    readonly jaggedRestartWarmupSteps?: number;
-  },
-): { readonly jaggedRestartSteps?: number; readonly jaggedRestartWarmupSteps?: number } {
-  const every = jaggedRestartSteps ??
-    (steps && Math.min(MOST_RESTART_STEPS, Math.ceil(steps / 4)));
-  if (!every) return {};
-  return {
-    jaggedRestartSteps: every,
-    jaggedRestartWarmupSteps: jaggedRestartWarmupSteps ??
-      Math.min(MOST_RESTART_WARMUP, Math.floor(every / 10)),
-  };
-}
 
 /** The sizes of adapters beside the weights of a model; from random weights they follow its width. */
 export function loraSizes(

@@ -32,7 +32,6 @@ import {
   orNever,
   rankFields,
   restartFields,
-  restartSteps,
   ropeScaling,
   runFields,
   scheduleFields,
@@ -220,7 +219,6 @@ export const finetuneOptions: Options<FinetuneOptions, FinetuneInput> = defineOp
       lr: options.lr ?? methodOf(optimizer).lr.finetune!,
       apolloScale: options.apolloScale ?? methodOf(optimizer).apollo?.scale ?? 1,
       ...loraSizes(options),
-      ...(methodOf(optimizer).restarts && restartSteps(options)),
     };
   },
 });

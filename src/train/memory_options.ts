@@ -60,7 +60,7 @@ export const sizeRules: readonly Rule[] = [
     from !== undefined
       ? modelStart(optimizer, "from", from)
       : finetune === true
-      ? modelStart(optimizer, "finetune", true)
+      ? modelStart(optimizer, "finetune", true, "finetune")
       : undefined,
   ({ rank }) =>
     rank === "auto"

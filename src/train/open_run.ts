@@ -19,6 +19,7 @@ import { gpuMemoryLimit } from "./gpu_memory.ts";
 import { assertFits, failedAllocation } from "./does_not_fit.ts";
 import type { MemoryPlan } from "./plan.ts";
 import type { Recipe, TrainingData } from "./recipe.ts";
+import { withRestarts } from "./restarting.ts";
 import { resumedRecipe } from "./resumed_recipe.ts";
 import { resumedSchedule, type RunSchedule } from "./resumed_schedule.ts";
 import { openInputs } from "./run_inputs.ts";
@@ -126,6 +127,9 @@ export async function openRun(
   const { prompts, data, warnings: notes } = await openInputs(recipe, onPreparation, state);
   warnings.push(...notes);
   const { steps, warmupSteps } = data, { lr, scheduler, minLrRatio } = options;
+  const restarting = withRestarts(recipe, steps);
+  recipe = restarting.recipe;
+  warnings.push(...restarting.notes);
   const { jaggedRestartSteps: every, jaggedRestartWarmupSteps } = recipe.rates;
   const restarts = every ? { every, warmupSteps: jaggedRestartWarmupSteps ?? 0 } : undefined;
   const { schedule, notes: resumeNotes } = resumedSchedule(

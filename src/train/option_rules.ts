@@ -3,7 +3,7 @@ import { PRESETS } from "../model/config.ts";
 import { option, phrase } from "../options/phrase.ts";
 import type { Rule } from "../options/schema.ts";
 import { CONTINUE_METHODS, PRETRAIN_METHODS } from "./method_fields.ts";
-import { type MethodName, methodOf } from "./methods.ts";
+import type { MethodName } from "./methods.ts";
 import { looksLikePath, PRESET_NAMES, presetOf } from "./presets.ts";
 
 /** A run starts from random weights, or from those of a model. */
@@ -46,12 +46,17 @@ export const methodStartRule: Rule = ({ optimizer }, { from }) =>
     : undefined;
 
 /** Refuses to start from a model with what has no place for its matrices. */
-export function modelStart(optimizer: unknown, named: string, value: unknown) {
+export function modelStart(
+  optimizer: unknown,
+  named: string,
+  value: unknown,
+  fault = "optimizer",
+) {
   if (optimizer === undefined || CONTINUE_METHODS.includes(optimizer as MethodName)) {
     return undefined;
   }
   return {
-    option: "optimizer",
+    option: fault,
     message: phrase`${
       String(optimizer)
     } trains factors in place of matrices, from random weights, and
@@ -82,15 +87,6 @@ export const warmupRule: Rule = ({ warmupSteps, steps }) =>
 
 /** Refuses restarts that never come, or that come before the rate has risen. */
 export const restartRules: readonly Rule[] = [
-  ({ optimizer, jaggedRestartSteps, steps }) =>
-    methodOf(optimizer as MethodName)?.restarts && jaggedRestartSteps === undefined &&
-      steps === undefined
-      ? {
-        option: "jaggedRestartSteps",
-        message: phrase`is required with ${optimizer as string} where epochs decide how many steps
-          there are; it is a quarter of ${option("steps")} where that is given`,
-      }
-      : undefined,
   ({ jaggedRestartSteps: every, steps }) =>
     (every as number) >= (steps as number)
       ? {

@@ -562,7 +562,7 @@ export interface PretrainOptions {
   readonly loraplusLrEmbedding?: number;
   /**
    * Steps after which adapters are merged into the weights and begin anew.
-   * @default a quarter of `steps`, at most 5000
+   * @default a quarter of the run's, at most 5000
    */
   readonly jaggedRestartSteps?: number;
   /**
@@ -1043,7 +1043,7 @@ export interface FinetuneOptions {
   readonly loraplusLrEmbedding?: number;
   /**
    * Steps after which adapters are merged into the weights and begin anew.
-   * @default a quarter of `steps`, at most 5000
+   * @default a quarter of the run's, at most 5000
    */
   readonly jaggedRestartSteps?: number;
   /**

@@ -20,7 +20,6 @@ import {
   PACKINGS,
   rankFields,
   restartFields,
-  restartSteps,
   ropeScaling,
   runFields,
   scheduleFields,
@@ -149,7 +148,6 @@ export const pretrainOptions: Options<PretrainOptions, PretrainInput> = defineOp
       lr: options.lr ?? (from === undefined ? rates.pretrain! : rates.continue!),
       apolloScale: options.apolloScale ?? methodOf(optimizer).apollo?.scale ?? 1,
       ...(from !== undefined && loraSizes(options)),
-      ...(methodOf(optimizer).restarts && restartSteps(options)),
       warmupSteps: options.warmupSteps ?? Math.round(options.steps / 10),
     };
   },

@@ -65,14 +65,14 @@ function withSavedReset(recipe: Recipe, { rates: { momentumReset = 0 } }: Saved)
   };
 }
 
-/** With more steps, restarts come as often as before. */
+/** What is left open of restarts stays, however many steps there are now. */
 function withSavedRestarts(recipe: Recipe, { rates: saved }: Saved): Recipe {
-  const names = ["jaggedRestartSteps", "jaggedRestartWarmupSteps"] as const;
-  const open = names.filter((name) =>
-    saved[name] !== undefined && wasLeftOpen(recipe.options, name)
-  );
-  const kept = Object.fromEntries(open.map((name) => [name, saved[name]]));
-  return { ...recipe, rates: { ...recipe.rates, ...kept } };
+  const { rates } = recipe;
+  const {
+    jaggedRestartSteps = saved.jaggedRestartSteps,
+    jaggedRestartWarmupSteps = saved.jaggedRestartWarmupSteps,
+  } = rates;
+  return { ...recipe, rates: { ...rates, jaggedRestartSteps, jaggedRestartWarmupSteps } };
 }
 
 function withSavedEmbeddingRule(recipe: Recipe, { shape: { optimizer: saved } }: Saved): Resumed {

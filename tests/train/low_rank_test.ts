@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { fromFloat32, toFloat32 } from "../../src/formats/element_types.ts";
+import { readCheckpoint } from "../../src/formats/checkpoint/reader.ts";
 import { openPretrained, readBaseConfig } from "../../src/formats/pretrained_model.ts";
 import { loadWeights, saveWeights } from "../../src/formats/pretrained.ts";
 import { Safetensors } from "../../src/formats/safetensors.ts";
@@ -30,11 +31,12 @@ import { trainingShape } from "../../src/train/method.ts";
 import { METHODS } from "../../src/train/methods.ts";
 import { pretrainOptions } from "../../src/train/options.ts";
 import { planMemory } from "../../src/train/plan.ts";
+import { readRunState, type RunState } from "../../src/train/run_state.ts";
 import { RecordedStep } from "../../src/train/step.ts";
 import { assertCloseToLargest } from "../model/support_lora.ts";
 import { RATES } from "../optim/support_rates.ts";
 import { download, gpuTest, sharedGpu } from "../support.ts";
-import { runTraining, TINY, trainingTest, withWorkshop } from "./support.ts";
+import { runFinetuning, runTraining, TINY, trainingTest, withWorkshop } from "./support.ts";
 
 const FIXTURES = fromFileUrl(import.meta.resolve("../fixtures/"));
 
@@ -276,6 +278,46 @@ trainingTest("relora of a model: a whole model, of which the embedding is the ba
   });
 });
 
+trainingTest("relora by epochs: restarts by the run's length, and a whole model", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const record = { prompt: "2 x red: ", completion: "red red" };
+    const data = join(folder, "train.json"), model = `${FIXTURES}models/llama-gqa-tied`;
+    await Deno.writeTextFile(data, JSON.stringify(Array(16).fill(record)));
+    const own = (change: Record<string, unknown> = {}) =>
+      finetuneOptions.parseUnknown({
+        model,
+        data: [data],
+        tokenizer: "bytes",
+        output: join(folder, "run"),
+        optimizer: "relora",
+        epochs: 1,
+        batchSize: 2,
+        seqLen: 32,
+        packing: false,
+        evalShare: 0,
+        ...change,
+      });
+    const { events } = await runFinetuning(own());
+    const steps = events.filter(({ type }) => type === "step").length;
+    const { rates } = await readCheckpointState(join(folder, `run/checkpoint-${steps}`));
+    assertEquals(rates.jaggedRestartSteps, Math.ceil(steps / 4));
+    using result = await openPretrained(join(folder, "run/model"));
+    assertEquals(result.config.hiddenSize, (await readBaseConfig(model)).hiddenSize);
+    const never = await runFinetuning(own({ jaggedRestartSteps: 500, output: join(folder, "no") }));
+    const warnings = never.events.flatMap((event) =>
+      event.type === "warning" ? [event.message] : []
+    );
+    assert(warnings.some((text) => text.includes("end before adapters are first merged")));
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+async function readCheckpointState(path: string): Promise<RunState> {
+  return readRunState(await readCheckpoint(path));
+}
+
 const toBfloat16 = (values: Float32Array<ArrayBuffer>) =>
   toFloat32("BF16", fromFloat32("BF16", values));
 
@@ -352,7 +394,7 @@ for (const [given, message] of REFUSED) {
 
 for (
   const [given, message] of [
-    [{}, "jaggedRestartSteps: is required with relora where epochs decide how many steps"],
+    [{ steps: 9, jaggedRestartSteps: 9 }, "jaggedRestartSteps: must be fewer than the run's 9"],
     [{ steps: 9, useDora: true }, "useDora: keeps lengths of rows"],
     [{ steps: 9, loraTarget: ["lm_head"] }, "loraTarget: has embed_tokens or lm_head, into which"],
     [{ steps: 9, adapter: "a" }, "adapter: is trained further by the optimizer lora or qlora"],
