@@ -96,7 +96,9 @@ function createRuleWorkspaces(
 ): Map<UpdateRule, RuleWorkspace> {
   const byRule = Map.groupBy(states, ({ rule }) => rule);
   return new Map([...byRule].flatMap(([rule, states]) => {
-    const workspace = rule.createWorkspace?.(allocator, states.map(reducedShape), sizes);
+    const inTurns = states.every(({ parameter: { kind } }) => kind === "projection");
+    const shapes = states.map(reducedShape);
+    const workspace = rule.createWorkspace?.(allocator, shapes, sizes, inTurns);
     return workspace ? [[rule, workspace]] : [];
   }));
 }

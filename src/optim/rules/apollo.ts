@@ -30,6 +30,7 @@ import { saltedSeed } from "../../kernels/salts.ts";
 import { GROWTH, limitGrowth, NORM_EPS } from "../../kernels/optim/limit_growth.ts";
 import { normRatios } from "../../kernels/optim/norm_ratios.ts";
 import { scaleChannels } from "../../kernels/optim/scale_channels.ts";
+import { TURNS } from "../../model/turns.ts";
 import { padded } from "../../numbers/layout.ts";
 import { sideOf } from "../subspace_shape.ts";
 import { adam32, adam8, type AdamState } from "./adam.ts";
@@ -97,7 +98,7 @@ function apolloRule(
       const layout = channels === "rows" ? "NT" : "NN";
       return [{ layout, m: rank, n: count, k: dimensions }];
     },
-    createWorkspace(allocator, shapes, sizes) {
+    createWorkspace(allocator, shapes, sizes, inTurns) {
       const spaces = shapes.map((shape) => spaceOf(shape, sizes));
       const most = (of: (space: Space) => number) => Math.max(...spaces.map(of));
       const channels = granularity === "channel" ? most(({ count }) => count) : 1;
@@ -108,7 +109,7 @@ function apolloRule(
         before: channels,
         after: channels,
         factors: channels,
-      });
+      }, inTurns ? { omega: TURNS.omega, low_rank: TURNS.apolloLowRank } : {});
     },
     record(pass, { gradient, state, workspace, matmul: matmuls, step, lr, rates, ...key }) {
       const rank = state.m.shape[0];

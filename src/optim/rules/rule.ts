@@ -5,6 +5,7 @@
  */
 import type { Allocator } from "../../gpu/allocator.ts";
 import type { KernelPass } from "../../gpu/pass.ts";
+import type { Turn } from "../../gpu/slots.ts";
 import { type Tensor, viewAs } from "../../gpu/tensor.ts";
 import type { MatmulShape, MatmulWorkspace } from "../../kernels/matmul/matmul.ts";
 import type { OptimizerRates } from "../rates.ts";
@@ -43,11 +44,15 @@ export interface UpdateRule<
   ): State;
   /** Matrix products of a step, for sizing the matmul workspace. */
   matmuls(shape: readonly number[], sizes: RuleSizes): readonly MatmulShape[];
-  /** Scratch memory shared by gradients of these shapes, where the rule needs any. */
+  /**
+   * Scratch memory shared by gradients of these shapes, where the rule needs any. `inTurns`: all are of
+   * projections, so that it may take turns with what is dead by then (model/turns.ts).
+   */
   createWorkspace?(
     allocator: Allocator,
     shapes: readonly (readonly number[])[],
     sizes: RuleSizes,
+    inTurns?: boolean,
   ): Workspace;
   /**
    * The state of rows [start, end) of the parameter: {@link record} then takes the gradient of these
@@ -82,6 +87,7 @@ export function createScratch<Name extends string>(
   allocator: Allocator,
   owner: string,
   sizes: Readonly<Record<Name, number>>,
+  turns: Readonly<Partial<Record<string, Turn>>> = {},
 ): Record<Name, Tensor> {
   const make = ([name, size]: [string, unknown]) => [
     name,
@@ -90,6 +96,7 @@ export function createScratch<Name extends string>(
       shape: [size as number],
       dtype: "float32",
       purpose: "workspace",
+      turn: turns[name],
     }),
   ];
   return Object.fromEntries(Object.entries(sizes).map(make));
