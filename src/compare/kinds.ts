@@ -1,7 +1,8 @@
 /** What differs between the two kinds of runs. */
 import type { OptionFields, Options } from "../options/schema.ts";
 import { finetuneOptions } from "../train/finetune_options.ts";
-import { type Effect, FINETUNE_EFFECTS, PRETRAIN_EFFECTS } from "../train/option_effects.ts";
+import type { Effect } from "../train/effect.ts";
+import { FINETUNE_EFFECTS, PRETRAIN_EFFECTS } from "../train/option_effects.ts";
 import { pretrainOptions } from "../train/options.ts";
 import { type ComparedKind, compareFinetuneOptions, comparePretrainOptions } from "./options.ts";
 

@@ -4,7 +4,7 @@ import { type Fault, OptionsError } from "../options/faults.ts";
 import { option, type Phrase, phrase } from "../options/phrase.ts";
 import { wasGiven, withDefaults } from "../options/schema.ts";
 import type { MethodName } from "../train/methods.ts";
-import { effective } from "../train/option_effects.ts";
+import { effective } from "../train/effect.ts";
 import { KINDS, type Values } from "./kinds.ts";
 import { methodFault, readMethod } from "./method_text.ts";
 import type { ComparedKind, CompareOptions } from "./options.ts";

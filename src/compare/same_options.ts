@@ -1,5 +1,5 @@
 /** Whether runs of an earlier sitting were made with what is asked for now. */
-import { effective } from "../train/option_effects.ts";
+import { effective } from "../train/effect.ts";
 import { KINDS, type Values } from "./kinds.ts";
 import { readMethod } from "./method_text.ts";
 import type { ComparedMethod } from "./methods.ts";

@@ -40,7 +40,8 @@ import {
   textField,
   trainEmbeddings,
 } from "./fields.ts";
-import { effectRules, FINETUNE_EFFECTS } from "./option_effects.ts";
+import { effectRules } from "./effect.ts";
+import { FINETUNE_EFFECTS } from "./option_effects.ts";
 import { overwriteRule, restartRules, warmupRule } from "./option_rules.ts";
 import { option, phrase } from "../options/phrase.ts";
 import type { FinetuneInput, FinetuneOptions } from "./option_types.ts";

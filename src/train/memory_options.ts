@@ -22,7 +22,8 @@ import {
   quantisesEmbeddings,
 } from "./method_fields.ts";
 import { METHOD_NAMES, type MethodName } from "./methods.ts";
-import { effectRules, MEMORY_EFFECTS, plansFinetuning } from "./option_effects.ts";
+import { effectRules } from "./effect.ts";
+import { MEMORY_EFFECTS, plansFinetuning } from "./option_effects.ts";
 import { knownPreset, modelStart, startRule } from "./option_rules.ts";
 import type { MemoryInput, MemoryOptions } from "./option_types.ts";
 

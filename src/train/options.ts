@@ -38,7 +38,8 @@ import {
   ratesText,
 } from "./method_fields.ts";
 import { METHOD_NAMES, methodOf } from "./methods.ts";
-import { effectRules, PRETRAIN_EFFECTS } from "./option_effects.ts";
+import { effectRules } from "./effect.ts";
+import { PRETRAIN_EFFECTS } from "./option_effects.ts";
 import {
   knownPreset,
   methodStartRule,

@@ -1,6 +1,7 @@
 /** Translates a job's request into the task of the training process: names become paths. */
 import { join } from "../../packages/std_path.ts";
-import { effective, FINETUNE_EFFECTS, PRETRAIN_EFFECTS } from "../../train/option_effects.ts";
+import { effective } from "../../train/effect.ts";
+import { FINETUNE_EFFECTS, PRETRAIN_EFFECTS } from "../../train/option_effects.ts";
 import { looksLikePath } from "../../train/presets.ts";
 import type { ServerOptions } from "../options.ts";
 import type { FileRecord, JobRecord } from "../store/records.ts";
