@@ -1,8 +1,8 @@
 /** Reads the file of a run for `memory` and `bench`, which pick their own options from the run's. */
 import { z } from "../packages/zod.ts";
 import { finetuneOptions } from "../train/finetune_options.ts";
-import { trainsAdapters } from "../train/method_fields.ts";
-import { methodNamed, methodOf } from "../train/methods.ts";
+import { methodNamed } from "../train/methods.ts";
+import { plansFinetuning } from "../train/option_effects.ts";
 import { pretrainOptions } from "../train/options.ts";
 import { type ConfigFile, loadConfig } from "../config/config_file.ts";
 
@@ -19,7 +19,7 @@ export async function loadConfigForSizes(path: string, fields: z.ZodRawShape): P
     Object.keys(given).some((option) =>
       Object.hasOwn(finetuneOptions.fields, option) &&
       !Object.hasOwn(pretrainOptions.fields, option)
-    ) || (given.from === undefined && method !== undefined && trainsAdapters(methodOf(method)));
+    ) || (method !== undefined && plansFinetuning({ from: given.from, optimizer: method }));
   const run = isFinetuning ? finetuneOptions.fields : pretrainOptions.fields;
   const implied: Record<string, unknown> = isFinetuning ? { finetune: true } : {};
   for (const [option, field] of Object.entries(run)) {

@@ -50,6 +50,26 @@ const RUNS: Readonly<Record<string, { change: Record<string, unknown>; tied?: tr
   ...Object.fromEntries(
     PRETRAIN_METHODS.map((optimizer) => [optimizer, { change: { optimizer } }]),
   ),
+  "ReLoRA, accumulated, clipped, of matrices in INT8 that are merged before the stop": {
+    change: {
+      optimizer: "relora",
+      jaggedRestartSteps: 3,
+      weightQuant: true,
+      weightGroupSize: 64,
+      batchSize: 1,
+      gradientAccumulation: 2,
+      maxGradNorm: 1,
+    },
+  },
+  "low-rank factors, recomputed, with a common norm of gradients": {
+    change: {
+      optimizer: "low_rank",
+      activationCheckpointing: true,
+      layerwise: false,
+      maxGradNorm: 1,
+    },
+    tied: true,
+  },
   "LoRA beside INT8 matrices, accumulated, clipped, recomputed": {
     change: {
       optimizer: "lora",
