@@ -146,6 +146,7 @@ export { type Alternative, DoesNotFitError } from "./src/train/does_not_fit.ts";
 
 // Reports of runs, comparisons of methods, and charts.
 export { writeReport, type WrittenReport } from "./src/report/report.ts";
+export { reportedRun, type ReportedRunning } from "./src/report/reported_run.ts";
 export { compare } from "./src/compare/compare.ts";
 export type { ComparedRun, CompareEvent, Comparing } from "./src/compare/events.ts";
 export { type ComparedMethod, comparedMethods } from "./src/compare/methods.ts";

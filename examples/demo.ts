@@ -16,6 +16,7 @@ import {
   loadTokenizer,
   planMemory,
   pretrainOptions,
+  reportedRun,
   type Summary,
   Trainer,
   type TrainingEvent,
@@ -54,7 +55,7 @@ function announce({ model, steps }: Pick<typeof options, "model" | "steps">): vo
 
 async function train(gpu: Gpu): Promise<Summary> {
   const trainer = await Trainer.pretrain(gpu, options);
-  for await (const event of trainer.run()) {
+  for await (const event of reportedRun(trainer)) {
     tell(event);
     if (event.type === "done") {
       report(gpu, trainer, event.summary);
@@ -97,6 +98,7 @@ function report(gpu: Gpu, { recipe: { config, shape } }: Trainer, summary: Summa
   for (const [name, own, other] of rows) {
     console.log(`${name.padEnd(30)}${own.padEnd(12)}${other}`.trimEnd());
   }
+  console.log(`\nreport: ${resolve(OUTPUT, "report.html")}`);
 }
 
 async function sample(gpu: Gpu): Promise<void> {

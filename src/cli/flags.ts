@@ -1,6 +1,6 @@
 /** Converts between flags and options; the flags are derived from the schema. */
 import type { z } from "../packages/zod.ts";
-import { kebabCase } from "../text.ts";
+import { camelCase, kebabCase } from "../text.ts";
 import { type FieldInfo, fieldInfo, type Options } from "../options/schema.ts";
 import { checkOptions, loadConfig, takesConfig } from "../config/config_file.ts";
 import { type Flag, parseArguments } from "./arguments.ts";
@@ -46,6 +46,12 @@ export async function parseFlags<Parsed>(
   const parsed = checkOptions(options, { given, faults, config });
   for (const note of config?.notes ?? []) onNote(note);
   return parsed;
+}
+
+/** Whether the word after this flag is its value. */
+export function takesNextWord(fields: z.ZodRawShape, flag: string): boolean {
+  const name = camelCase(flag.replace(/^--/, ""));
+  return Object.hasOwn(fields, name) && fieldInfo(fields[name]).type !== "boolean";
 }
 
 /** Only the common flags, which apply even if the rest is invalid. */

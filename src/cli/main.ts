@@ -15,7 +15,7 @@ import { dump } from "./dump.ts";
 import { evaluate } from "./eval.ts";
 import { exportModel } from "./export.ts";
 import { finetune } from "./finetune.ts";
-import { type CommonFlags, parseFlags, readCommonFlags } from "./flags.ts";
+import { type CommonFlags, parseFlags, readCommonFlags, takesNextWord } from "./flags.ts";
 import { generate } from "./generate.ts";
 import { commandHelp, overview, pageWidth, PROGRAM } from "./help.ts";
 import { key } from "./key.ts";
@@ -105,12 +105,14 @@ function commandIn(args: readonly string[], commands: readonly Command[]): Comma
   return commands.find((command) => wordsOf(command).every((word, at) => args[at] === word));
 }
 
-/** With the flag of a word that needs none. */
-function inFlags({ positional }: Command, words: readonly string[]): readonly string[] {
-  const [first] = words;
-  return positional === undefined || first === undefined || first.startsWith("-")
-    ? words
-    : [`--${kebabCase(positional)}`, ...words];
+/** With the flag of a word that needs none: the first that is neither a flag nor the value of one. */
+function inFlags({ positional, options }: Command, words: readonly string[]): readonly string[] {
+  if (positional === undefined) return words;
+  for (let at = 0; at < words.length && words[at] !== "--"; at++) {
+    if (!words[at].startsWith("-")) return words.toSpliced(at, 0, `--${kebabCase(positional)}`);
+    if (takesNextWord(options.fields, words[at])) at++;
+  }
+  return words;
 }
 
 function wordsOf({ name }: Command): string[] {

@@ -29,13 +29,3 @@ async function run({ run: folder }: ReturnType<typeof options.parse>, io: Io): P
   io.result(written, `${written.html}\n${written.markdown}`);
   return EXIT.done;
 }
-
-/** At the end of a run, which a report never fails. */
-export async function reportAtEnd(folder: string, io: Pick<Io, "log">): Promise<void> {
-  try {
-    const { html } = await writeReport(folder);
-    io.log(`report: ${html}`);
-  } catch (error) {
-    io.log(`note: the run's report could not be written: ${(error as Error).message}`);
-  }
-}

@@ -14,6 +14,8 @@ import type {
   TrainingEvent,
   WarningEvent,
 } from "../train/events.ts";
+import type { WrittenReport } from "../report/report.ts";
+import { reportedRun } from "../report/reported_run.ts";
 import { fewReports } from "../train/few_reports.ts";
 import type { Preparing, Trainer } from "../train/trainer.ts";
 import { counted } from "../text.ts";
@@ -21,7 +23,6 @@ import { EXIT, type Io, type Stopping } from "./command.ts";
 import { commandLine, resuming } from "./command_line.ts";
 import { Progress } from "./progress.ts";
 import { openGpu } from "./open_gpu.ts";
-import { reportAtEnd } from "./report.ts";
 
 /** Runs a trainer to its end or an interruption; returns the exit code. */
 export async function runTraining(
@@ -49,23 +50,23 @@ export async function runTraining(
     // Of steps that do not take seconds, their own events are enough.
     if (event.phase !== "training" || event.part) print(event);
   };
-  let trainer: Trainer | undefined;
+  let trainer: Trainer | undefined, report: string | undefined;
   if (ranks.size > 1 && !launcherWaits()) io.log(LITTLE_TIME);
   const withdraw = io.describeStop(() => stopping(trainer, ranks));
   try {
     trainer = await create(gpu, { onPreparation, signal: io.signal, ranks });
-    for await (const event of trainer.run({ signal: io.signal, onProgress })) show(event);
+    const running = { signal: io.signal, onProgress };
+    const onReport = ({ html }: WrittenReport) => report = html;
+    const isFirst = ranks.rank === 0;
+    const run = isFirst ? reportedRun(trainer, { ...running, onReport }) : trainer.run(running);
+    for await (const event of run) show(event);
     // Whatever fails ends this process without it, and with this process the launcher ends the others.
     await ranks.close();
   } finally {
     withdraw();
     progress.stop();
     gpu.close();
-    // A run that is stopped ends at once.
-    const { output } = trainer?.recipe.options ?? {};
-    if (output !== undefined && !io.signal.aborted && ranks.rank === 0) {
-      await reportAtEnd(output, io);
-    }
+    if (report !== undefined) io.log(`report: ${report}`);
   }
   return io.signal.aborted ? EXIT.interrupted : EXIT.done;
 }

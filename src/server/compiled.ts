@@ -10,6 +10,7 @@ const PROGRAMS: Readonly<Record<string, () => Promise<unknown>>> = {
   "./files/check_records_process.ts": () => import("./files/check_records_process.ts"),
   "./admission/model_facts_process.ts": () => import("./admission/model_facts_process.ts"),
   "./admission/rehearsal_process.ts": () => import("./admission/rehearsal_process.ts"),
+  "./jobs/job_report_process.ts": () => import("./jobs/job_report_process.ts"),
   "./worker/train.ts": () => import("./worker/train.ts"),
   "./inference/worker.ts": () => import("./inference/worker.ts"),
 };

@@ -71,14 +71,18 @@ async function assertDamage(output: string): Promise<void> {
   await Deno.remove(at("summary.json"));
   await Deno.remove(at("refreshes.jsonl"));
   const said: string[] = [];
-  const code = await main(["report", output, "--json"], {
-    stdout: (line) => said.push(line),
-    stderr: () => {},
-    write: () => {},
-    interactive: false,
-    signal: new AbortController().signal,
-  });
-  assertEquals(code, 0);
+  // The run may be named anywhere.
+  for (const words of [[output, "--json"], ["--json", output], ["--json", "--run", output]]) {
+    const code = await main(["report", ...words], {
+      stdout: (line) => said.push(line),
+      stderr: () => {},
+      write: () => {},
+      interactive: false,
+      signal: new AbortController().signal,
+    });
+    assertEquals(code, 0);
+  }
+  assertEquals(new Set(said).size, 1);
   const { html, missing } = JSON.parse(said[0]);
   assertEquals(missing, [
     "run.json is damaged: options and plan are unknown",

@@ -2,10 +2,11 @@
 import { announce, fill, h, setText } from "./dom.js";
 import { confirm } from "./dialogs.js";
 import { copyButton } from "./copy.js";
+import { download } from "./download.js";
 import { percent } from "./format.js";
 import { icon } from "./icons.js";
 import { createNotice } from "./job_notice.js";
-import { act, isFinished, modelOf, resultOf, shareDone, titleOf } from "./jobs.js";
+import { act, isFinished, modelOf, pathOf, resultOf, shareDone, titleOf } from "./jobs.js";
 import { createProgress, createStatus, progressText } from "./status.js";
 import { timeAgo } from "./time_ago.js";
 
@@ -62,6 +63,16 @@ export function createJobHeader(id, lastCheckpoint) {
     }
   }
 
+  async function saveReport() {
+    problem.hidden = true;
+    try {
+      await download(`${pathOf(id)}/report`, `report-${id}.html`);
+    } catch (error) {
+      problem.hidden = false;
+      setText(problem, /** @type {Error} */ (error).message);
+    }
+  }
+
   async function cancel() {
     const sure = await confirm({
       title: "Cancel this job?",
@@ -96,6 +107,7 @@ export function createJobHeader(id, lastCheckpoint) {
         ),
       );
     }
+    if (hasBegun(job)) items.push(button("file", "Report", saveReport));
     if (resultOf(job)) {
       const href = `#/chat/${encodeURIComponent(resultOf(job) ?? "")}`;
       items.push(h("a", { class: "button primary", href }, icon("chat"), "Chat"));
@@ -115,7 +127,7 @@ export function createJobHeader(id, lastCheckpoint) {
         status.update(job.status);
         underWay.hidden = true;
       }
-      const offer = `${job.status} ${resultOf(job) ?? ""}`;
+      const offer = `${job.status} ${hasBegun(job)} ${resultOf(job) ?? ""}`;
       if (offer !== offered) {
         offered = offer;
         const focused = actions.contains(document.activeElement);
@@ -142,6 +154,11 @@ export function createJobHeader(id, lastCheckpoint) {
       );
     },
   };
+}
+
+/** Whether it may have trained a step: of nothing there is no report. @param {Job} job */
+function hasBegun(job) {
+  return shareDone(job) !== undefined || isFinished(job);
 }
 
 /** @param {Job} job */

@@ -9,6 +9,7 @@ import { diskFault } from "../../files/disk_error.ts";
 import { GpuError, OutOfMemoryError } from "../../gpu/errors.ts";
 import { UserError } from "../../options/user_error.ts";
 import { Gpu } from "../../gpu/gpu.ts";
+import { reportedRun } from "../../report/reported_run.ts";
 import { saveCheckpointModel } from "../../train/checkpoint_model.ts";
 import { finetuneOptions } from "../../train/finetune_options.ts";
 import { pretrainOptions } from "../../train/options.ts";
@@ -65,7 +66,7 @@ async function train({ kind, options, timings }: TrainingTask, signal: AbortSign
     const trainer = kind === "fine_tuning"
       ? await Trainer.finetune(gpu, chosenFinetuning({ options }), preparing)
       : await Trainer.pretrain(gpu, chosenPretraining({ options }), preparing);
-    for await (const event of trainer.run({ signal, onProgress })) report(event);
+    for await (const event of reportedRun(trainer, { signal, onProgress })) report(event);
   } finally {
     gpu.close();
   }

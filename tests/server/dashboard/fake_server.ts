@@ -183,6 +183,7 @@ export function fakeServer(
   app.get("/v1/:kind/jobs/:id/metrics", (context) => {
     return context.json(jobs.metricsOf(context.req.param("id")));
   });
+  app.get("/v1/:kind/jobs/:id/report", (context) => context.html("<h1>A report</h1>"));
   app.get("/v1/:kind/jobs/:id/checkpoints", (context) => {
     return context.json(page(jobs.checkpointsOf(context.req.param("id"))));
   });

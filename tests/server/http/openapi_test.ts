@@ -134,7 +134,7 @@ async function withWalk(
       const app = server({ gpuMemory: 8 });
       const document = await (await app.request("/openapi.json")).json();
       try {
-        await use(new Walk(app, document), api, server);
+        await use(new Walk(app, document), { ...api, services }, server);
       } finally {
         await streams.close();
       }
@@ -146,7 +146,7 @@ async function withWalk(
 }
 
 /** Creates a job of each kind, with events, and takes it through its life. */
-async function walkJobs(walk: Walk, { services: { store } }: JobsApi) {
+async function walkJobs(walk: Walk, { services: { store, storage } }: JobsApi) {
   const upload = async (content: string, purpose: string) =>
     (await walk.send("createFile", 200, "/v1/files", form(content, { purpose }))).id as string;
   const file = await upload(LINE, "fine-tune");
@@ -163,6 +163,9 @@ async function walkJobs(walk: Walk, { services: { store } }: JobsApi) {
     const id = (await walk.send(`create${name}`, 200, jobs, body)).id as string;
     ids.push(id);
     addEvents(store, id);
+    await walk.send(`retrieve${name}Report`, 404, `${jobs}/${id}/report`);
+    await Deno.mkdir(storage.jobFolder(id), { recursive: true });
+    await Deno.writeTextFile(join(storage.jobFolder(id), "metrics.jsonl"), '{"step":1,"loss":2}\n');
     const list = kind === "FineTuning" ? "listPaginatedFineTuningJobs" : "listPretrainingJobs";
     await walk.send(list, 200, `${jobs}?metadata[team]=a`);
     await walk.send(list, 404, `${jobs}?after=ftjob-none`);
@@ -181,6 +184,7 @@ async function walkJobs(walk: Walk, { services: { store } }: JobsApi) {
         [`retrieve${name}`, ""],
         [`list${name}Checkpoints`, "/checkpoints"],
         [`retrieve${name}Metrics`, "/metrics"],
+        [`retrieve${name}Report`, "/report"],
         [`list${kind}Events`, "/events"],
         [`stream${name}Metrics`, "/metrics/stream"],
       ]

@@ -31,7 +31,10 @@ export function securityHeaders() {
   return createMiddleware<ServerEnv>(async (context, next) => {
     await next();
     const { headers } = context.res;
-    for (const [name, value] of HEADERS) headers.set(name, value);
+    for (const [name, value] of HEADERS) {
+      // A page of another kind has a policy of its own.
+      if (!headers.has(name)) headers.set(name, value);
+    }
     if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
   });
 }

@@ -7,6 +7,7 @@ import { jobActionRoutes } from "./job_actions.ts";
 import { type JobCreation, jobCreationRoutes } from "./job_create.ts";
 import type { JobKindRoutes } from "./job_kinds.ts";
 import { jobMetricsRoutes } from "./job_metrics.ts";
+import { jobReportRoutes } from "./job_report.ts";
 
 export function jobRoutes<Request>(
   services: Services,
@@ -18,5 +19,6 @@ export function jobRoutes<Request>(
   app.route("/", jobActionRoutes(services, kind));
   app.route("/", checkpointRoutes(services, kind));
   app.route("/", jobMetricsRoutes(services, kind));
+  app.route("/", jobReportRoutes(services, kind));
   return app;
 }
