@@ -112,6 +112,41 @@ export function scaleOf(name: "x" | "y", { scale = "linear" }: Axis, domain: rea
   return { name, type: scale, domain, range: name === "x" ? "width" : "height", zero: false };
 }
 
+/** Multiples of powers of ten: the fewest that are enough ticks of a logarithmic axis. */
+const LOG_TICKS = [[1], [1, 2, 5], [1, 1.5, 2, 3, 5, 7], [
+  1,
+  1.2,
+  1.5,
+  2,
+  2.5,
+  3,
+  4,
+  5,
+  6,
+  7,
+  8,
+  9,
+]];
+const ENOUGH_TICKS = 3;
+
+/** Vega labels some ticks of a logarithmic axis only: these are few, and all are labelled. */
+export function logTicks(
+  { scale, format = "~g" }: Axis,
+  [low, high]: readonly [number, number],
+): object {
+  if (scale !== "log") return {};
+  const decades = Array.from(
+    { length: Math.ceil(Math.log10(high)) - Math.floor(Math.log10(low)) + 1 },
+    (_, at) => 10 ** (Math.floor(Math.log10(low)) + at),
+  );
+  const ticks = LOG_TICKS.map((marks) =>
+    decades.flatMap((decade) => marks.map((mark) => Number((mark * decade).toPrecision(3))))
+      .filter((tick) => tick >= low && tick <= high)
+  );
+  const values = ticks.find(({ length }) => length >= ENOUGH_TICKS);
+  return values ? { values, format, tickCount: values.length } : {};
+}
+
 export function xAxis({ title, format, scale }: Axis, more: object = {}) {
   const orient = { scale: "x", orient: "bottom", title, format };
   return { ...orient, tickCount: scale === "log" ? 5 : 8, labelFlush: true, ...more };

@@ -5,6 +5,7 @@ import {
   extentOf,
   frame,
   HEIGHT,
+  logTicks,
   placeOn,
   scaleOf,
   spread,
@@ -41,7 +42,7 @@ export function lineSpec({ title, x, y, lines }: LineChart): object {
   return frame(title, margins, HEIGHT, {
     data: drawn.map(({ points }, at) => ({ name: `line${at}`, values: points })),
     scales: [scaleOf("x", x, xs), scaleOf("y", y, ys)],
-    axes: [yAxis(y), xAxis(x)],
+    axes: [yAxis(y, logTicks(y, ys)), xAxis(x, logTicks(x, xs))],
     marks: [
       ...order.filter((at) => drawn[at].points.some(({ low }) => low !== undefined)).map((at) => ({
         type: "area",

@@ -4,6 +4,7 @@ import {
   domainOf,
   frame,
   HEIGHT,
+  logTicks,
   placeOn,
   scaleOf,
   WIDTH,
@@ -45,7 +46,7 @@ export function pointSpec({ title, x, y, points }: PointChart): object {
       values: values.filter(({ low }) => low !== undefined),
     }],
     scales: [scaleOf("x", x, xs), scaleOf("y", y, ys)],
-    axes: [yAxis(y), xAxis(x)],
+    axes: [yAxis(y, logTicks(y, ys)), xAxis(x, logTicks(x, xs))],
     marks: [
       {
         type: "rule",

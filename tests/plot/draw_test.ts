@@ -47,6 +47,22 @@ Deno.test("a chart of lines has them all, where its axes say, each with a name, 
   assert(ink(light) > 20 && ink(dark) > 20, `${ink(light)}, ${ink(dark)}`);
 });
 
+Deno.test("every tick of a logarithmic axis is labelled, with as few as tell its range", async () => {
+  for (
+    const [low, high, ticks] of [
+      [0.9, 9, ["1", "2", "5"]],
+      [0.001, 3000, ["0.001", "0.01", "0.1", "1", "10", "100", "1000"]],
+      [0.012, 0.2, ["0.02", "0.05", "0.1", "0.2"]],
+    ] as const
+  ) {
+    const points = [{ x: 0, y: low }, { x: 1, y: high }];
+    const y = { title: "norm", scale: "log" } as const;
+    const { svg } = await drawChart({ ...LINES, y, lines: [{ name: "a", points }] });
+    const texts = textsOf(parseXml(svg));
+    assertEquals(texts.slice(0, texts.indexOf("norm")), ticks, `${low} to ${high}`);
+  }
+});
+
 Deno.test("what is not finite is left out, and a chart of nothing is drawn", async () => {
   const points = [1, 2, NaN, 4].map((y, x) => ({ x, y }));
   const charts: Chart[] = [

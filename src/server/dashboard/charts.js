@@ -1,7 +1,7 @@
-/** The four charts of a run. */
+/** The charts of a run. */
 import { createChart } from "./chart.js";
 import { h } from "./dom.js";
-import { bytes, compact, loss, rate, whole } from "./format.js";
+import { bytes, compact, loss, norm, rate, shortest, whole } from "./format.js";
 import { paceOf } from "./pace.js";
 import { lossColumns, smooth } from "./run_data.js";
 
@@ -53,6 +53,21 @@ export function createCharts(data, plannedBytes) {
     ],
     summary: () => describeLoss(data),
   });
+  const normChart = createChart({
+    title: "Gradient norm",
+    height: 264,
+    log: true,
+    axis: shortest,
+    lines: [
+      { label: "Norm", colour: "chart-norm", alpha: 0.35, quiet: true },
+      { label: "Norm", colour: "chart-norm", format: norm },
+    ],
+    controls: [toggle("Log", true, (on) => normChart.setLog(on))],
+    summary: () =>
+      data.last?.grad_norm === undefined
+        ? "No norms yet."
+        : `${norm(data.last.grad_norm)} at step ${whole(data.last.step)}, before clipping.`,
+  });
   const rateChart = createChart({
     title: "Learning rate",
     height: 150,
@@ -94,7 +109,8 @@ export function createCharts(data, plannedBytes) {
       }.`;
     },
   });
-  const charts = [lossChart, rateChart, speedChart, memoryChart];
+  const lossRow = h("div", { class: "loss-row" }, lossChart.element, normChart.element);
+  const charts = [lossChart, normChart, rateChart, speedChart, memoryChart];
 
   function drawLoss() {
     const { at, train, valid } = lossColumns(data.steps, data.evaluations);
@@ -102,12 +118,22 @@ export function createCharts(data, plannedBytes) {
     lossChart.setData([at, smoothing ? train : train.map(() => null), calm, valid]);
   }
 
+  /** Most runs have none: then the loss has all the room. @param {number[]} steps */
+  function drawNorms(steps) {
+    const norms = data.steps.map(({ grad_norm }) => grad_norm && grad_norm > 0 ? grad_norm : null);
+    const known = norms.some((each) => each !== null);
+    lossRow.classList.toggle("has-norms", known);
+    normChart.element.hidden = !known;
+    if (known) normChart.setData([steps, norms, smooth(norms)]);
+  }
+
   return {
-    loss: lossChart.element,
+    loss: lossRow,
     others: [rateChart.element, speedChart.element, memoryChart.element],
     draw() {
       drawLoss();
       const steps = data.steps.map(({ step }) => step);
+      drawNorms(steps);
       const plan = plannedBytes() ?? null;
       rateChart.setData([steps, data.steps.map(({ lr }) => lr ?? null)]);
       const speeds = data.steps.map((it) => data.speedOf(it));

@@ -58,6 +58,22 @@ export function rate(value) {
   return value === 0 ? "0" : value.toExponential(2).replace("e-", "e−");
 }
 
+/** A norm: `0.0312`, `1.74`, `2.1e+4`. @param {number | undefined | null} value */
+export function norm(value) {
+  if (!isNumber(value)) return "–";
+  return value !== 0 && (value < 0.001 || value >= 10_000)
+    ? value.toExponential(2).replace("e-", "e−")
+    : value.toPrecision(3);
+}
+
+/** A tick, in as few digits as it takes: `0.01`, `5`, `2e−5`. @param {number} value */
+export function shortest(value) {
+  const text = value !== 0 && (Math.abs(value) < 0.001 || Math.abs(value) >= 100_000)
+    ? value.toExponential()
+    : String(Number(value.toPrecision(6)));
+  return text.replace("e-", "e−").replace("e+", "e");
+}
+
 /** `41%`. @param {number} share 0 to 1 */
 export function percent(share) {
   if (!isNumber(share)) return "–";

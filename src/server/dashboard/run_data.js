@@ -6,6 +6,7 @@ import { LATEST } from "./pace.js";
  * @property {number} step
  * @property {number} [total_steps]
  * @property {number} train_loss
+ * @property {number} [grad_norm] where gradients are clipped
  * @property {number} lr
  * @property {number} tokens
  * @property {number} tokens_per_second

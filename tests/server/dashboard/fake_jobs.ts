@@ -381,6 +381,8 @@ export class FakeJobs {
         step,
         total_steps: total,
         train_loss: lossAt(step),
+        // One of an earlier version, which did not clip.
+        ...(job.id !== "ftjob-done" && { grad_norm: 0.6 + 3 / step + 0.4 * noise(step + 3) }),
         lr: 1e-4 * Math.min(1, step / 36) * (0.55 + 0.45 * Math.cos(Math.PI * step / total)),
         tokens: step * 2048,
         tokens_per_second: 4100 + 260 * noise(step + 7) - (evaluated ? 900 : 0),

@@ -83,6 +83,39 @@ browserTest(
   },
 );
 
+browserTest("norms of gradients beside the loss, where there are some; the report", async () => {
+  await using server = fakeServer({ pace: 400 });
+  await visit(`${server.url}/#/jobs/ftjob-running`, {}, async ({ page }) => {
+    const norms = page.getByRole("figure", { name: "Gradient norm" });
+    const loss = page.getByRole("figure", { name: "Loss" });
+    await norms.locator("canvas").waitFor();
+    const [left, right] = [(await loss.boundingBox())!, (await norms.boundingBox())!];
+    assertEquals([left.y, left.height], [right.y, right.height]);
+    assert(left.x + left.width < right.x && left.width > right.width, "side by side");
+    assert(/^\d\.\d+$/.test(await norms.locator("dd").last().textContent() ?? ""), "the latest");
+    assertEquals(await accessibilityFaults(page), []);
+    await page.setViewportSize({ width: 390, height: 800 });
+    await until(
+      page,
+      `new Set([...document.querySelectorAll(".loss-row > *")].map((each) =>
+        each.getBoundingClientRect().x)).size === 1`,
+    );
+    assert(await sidewaysScroll(page) <= 0, "scrolls sideways");
+
+    await page.goto(`${server.url}/#/jobs/ftjob-queued`);
+    await page.getByRole("button", { name: "Pause" }).waitFor();
+    assertEquals(await page.getByRole("button", { name: "Report" }).count(), 0);
+    await page.goto(`${server.url}/#/jobs/ftjob-done`);
+    await loss.locator("canvas").waitFor();
+    assert(!await norms.isVisible());
+    const [saved] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name: "Report" }).click(),
+    ]);
+    assertEquals(saved.suggestedFilename(), "report-ftjob-done.html");
+  });
+});
+
 browserTest("why a job is paused or failed, where it continues, and what it does", async () => {
   await using server = fakeServer({ pace: 400, steps: 40 });
   await visit(`${server.url}/#/jobs/ftjob-failed`, {}, async ({ page }) => {

@@ -44,6 +44,22 @@ Deno.test("numbers as people read them", () => {
   ]);
   assertEquals([7, 12_345, 1_234_567, 3.25].map(format.compact), ["7", "12.3k", "1.2M", "3.3"]);
   assertEquals([1.5, 0.00001, Number.NaN].map((it) => format.loss(it)), ["1.5000", "1.00e-5", "–"]);
+  assertEquals([0, 0.0312, 1.744, 21_300, 1e-5, NaN].map(format.norm), [
+    "0.00",
+    "0.0312",
+    "1.74",
+    "2.13e+4",
+    "1.00e−5",
+    "–",
+  ]);
+  assertEquals([0, 0.01, 5, 0.1 + 0.2, 2e-5, 1e6].map(format.shortest), [
+    "0",
+    "0.01",
+    "5",
+    "0.3",
+    "2e−5",
+    "1e6",
+  ]);
   assertEquals(format.ago(100, 100 + 7200), "2 h ago");
   assertEquals(format.inTheMiddle("a".repeat(60) + "-v2.jsonl", 21), "aaaaaaaaaa…a-v2.jsonl");
   // Of a clock that was set back since.
