@@ -4,7 +4,7 @@ import { longestSequence } from "../../model/rope_scaling.ts";
 import { trainingShape } from "../../train/method.ts";
 import { stretchRope } from "../../train/stretch_rope.ts";
 import { ApiError } from "../api_error.ts";
-import { finetuneHyperparameters } from "../protocol/hyperparameters.ts";
+import { asHyperparameters, finetuneHyperparameters } from "../protocol/hyperparameters.ts";
 import type { FineTuningPlanRequest } from "../protocol/job_request.ts";
 import { type Admission, type AdmissionServices, keptRequest } from "./admission.ts";
 import { baseModel } from "./base_model.ts";
@@ -47,7 +47,7 @@ export async function admitFineTuning(
   const tokens = options.addTokens ? vocabulary.vocabSize + options.addTokens.length : 0;
   const stretched = stretchRope(own, options, name);
   const config = { ...stretched, vocabSize: Math.max(own.vocabSize, tokens) };
-  const shape = trainingShape(options, config);
+  const shape = asHyperparameters(place, () => trainingShape(options, config));
   const planned = planJob(services, { kind: "fine_tuning", config, options, shape });
   const hyperparameters = finetuneHyperparameters.show(kept);
   const { seed } = options;

@@ -9,7 +9,7 @@ import { stretchRope } from "../../train/stretch_rope.ts";
 import { presetOf } from "../../train/presets.ts";
 import { nearestWord } from "../../options/faults.ts";
 import { ApiError } from "../api_error.ts";
-import { pretrainHyperparameters } from "../protocol/hyperparameters.ts";
+import { asHyperparameters, pretrainHyperparameters } from "../protocol/hyperparameters.ts";
 import type { PretrainingRequest } from "../protocol/job_request.ts";
 import { REQUEST } from "../protocol/spelling.ts";
 import { type Admission, type AdmissionServices, keptRequest } from "./admission.ts";
@@ -51,7 +51,7 @@ export async function admitPretraining(
       name: asked!.name,
       config: await fit(services, asked!, { tokenizer: tokenizer!, options }),
     };
-  const shape = trainingShape(options, config);
+  const shape = asHyperparameters("hyperparameters", () => trainingShape(options, config));
   const planned = planJob(services, { kind: "pretraining", config, options, shape });
   const hyperparameters = pretrainHyperparameters.show(kept);
   const { seed } = options, begins = from ? { from: name } : { model };

@@ -208,6 +208,17 @@ export class Hyperparameters<Parsed extends { lr: number }> {
   }
 }
 
+/** What does not suit the model of a request is refused like what does not suit the rest of it. */
+export function asHyperparameters<Result>(place: string, decide: () => Result): Result {
+  try {
+    return decide();
+  } catch (error) {
+    if (!(error instanceof OptionsError)) throw error;
+    const named = (fault: Fault) => ({ ...fault, option: snakeCase(fault.option) });
+    throw refusal(error.faults.map(named), place);
+  }
+}
+
 /** 400 with every fault; its `param` is the first. */
 function refusal(faults: readonly Fault[], place: string): ApiError {
   // Top-level fields keep their own names.

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { DiskError } from "../../../src/files/disk_error.ts";
 import type { ModelRecord } from "../../../src/server/services.ts";
 import { FINETUNE_METHODS } from "../../../src/train/method_fields.ts";
+import { writeChatModel } from "../../inference/support.ts";
 import { withJobsApi } from "./support.ts";
 
 const DEEP = "method.supervised.hyperparameters";
@@ -112,6 +113,7 @@ Deno.test("fine-tuning: refused requests say which field", async () => {
   const models: ModelRecord[] = [
     { name: "ft:tiny::adapter", kind: "result", createdAt: 0, path: "/", adapter: "/adapter" },
     { name: "broken", kind: "base", createdAt: 0, path: broken },
+    { name: "tied", kind: "base", createdAt: 0, path: await tiedModel() },
   ];
   const missing = "file-AAAAAAAAAAAAAAAAAAAAAAAA";
   await withJobsApi({ models }, async ({ file, post }) => {
@@ -122,6 +124,12 @@ Deno.test("fine-tuning: refused requests say which field", async () => {
       [{ model: "../tiny" }, 404, "model", /does not exist/],
       [{ model: "ft:tiny::adapter" }, 400, "model", /is an adapter.*merge it with its model first/],
       [{ model: "broken" }, 400, "model", /broken\/config.json: cannot be read/],
+      [
+        { model: "tied", hyperparameters: { seq_len: 64, offload_embedding: true } },
+        400,
+        "hyperparameters.offload_embedding",
+        /^hyperparameters.offload_embedding: this model's embedding is its head as well.*embedding4bit/,
+      ],
       [{ training_file: undefined }, 400, "training_file", /^training_file: /],
       [{ training_file: missing }, 404, "training_file", /^No such file: file-A/],
       [{ validation_file: missing }, 404, "validation_file", /^No such file: file-A/],
@@ -270,3 +278,11 @@ Deno.test("where the disk keeps nothing, what is refused does not happen, and wh
     assertEquals(data.map((job: { status: string }) => job.status), ["cancelled", "cancelled"]);
   });
 });
+
+/** Its embedding is its head. */
+async function tiedModel(): Promise<string> {
+  const folder = await Deno.makeTempDir();
+  await writeChatModel(folder, { config: { tieWordEmbeddings: true } });
+  globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
+  return folder;
+}
