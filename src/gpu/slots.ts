@@ -1,7 +1,7 @@
 /**
  * Memory that tensors take in turn. A slot is one buffer; what it holds in one phase is dead in its
  * others, so it is as large as the largest phase needs. That is known once everything is allocated:
- * what allocates runs twice, first to measure.
+ * what allocates runs twice, first to measure. A plan is that measure, and its slots come last.
  *
  * A phase's tensors lie side by side in the one buffer, so no dispatch may write one of them and read
  * another: WebGPU tracks whole buffers.
@@ -42,28 +42,39 @@ export type Turn = NonNullable<TensorSpec["turn"]>;
 
 /** Runs what allocates, with its tensors' turns taken in slots. */
 export function inSlots<T>(allocator: Allocator, build: (allocator: Allocator) => T): T {
-  const sizes = new Map<string, SlotSize>();
-  build(new Measuring(sizes));
-  return build(new Slots(allocator, sizes));
+  const sizes = new Map<string, SlotSize>(), isPlan = allocator instanceof PlanAllocator;
+  const planned = build(new Measuring(isPlan ? allocator : new PlanAllocator(), sizes));
+  if (!isPlan) return build(new Slots(allocator, sizes));
+  for (const [slot, size] of sizes) allocator.tensor(specOf(slot, size));
+  return planned;
 }
 
-class Measuring extends PlanAllocator {
+function specOf(slot: string, { bytes, purpose }: SlotSize): TensorSpec {
+  return { name: `slots.${slot}`, shape: [bytes / 4], dtype: "float32", purpose };
+}
+
+class Measuring implements Allocator {
   readonly #ends = new Ends();
 
-  constructor(readonly sizes: Map<string, SlotSize>) {
-    super();
-  }
+  constructor(
+    private readonly plan: PlanAllocator,
+    private readonly sizes: Map<string, SlotSize>,
+  ) {}
 
-  override tensor(spec: TensorSpec): Tensor {
+  tensor(spec: TensorSpec): Tensor {
     const { turn, purpose } = spec;
-    if (!turn) return super.tensor(spec);
+    if (!turn) return this.plan.tensor(spec);
     const made = layOut(spec, () => null);
-    const start = this.#ends.place(turn, made.byteLength);
-    const bytes = Math.ceil((start + made.byteLength) / ALIGNMENT) * ALIGNMENT;
+    const byteOffset = this.#ends.place(turn, made.byteLength);
+    const bytes = Math.ceil((byteOffset + made.byteLength) / ALIGNMENT) * ALIGNMENT;
     if (bytes > (this.sizes.get(turn.slot)?.bytes ?? 0)) {
       this.sizes.set(turn.slot, { bytes, purpose });
     }
-    return made;
+    return { ...made, byteOffset };
+  }
+
+  texture(spec: TextureSpec): TextureTensor {
+    return this.plan.texture(spec);
   }
 }
 
@@ -91,8 +102,7 @@ class Slots implements Allocator {
   #slot(slot: string): Tensor {
     let made = this.#slots.get(slot);
     if (!made) {
-      const { bytes, purpose } = this.sizes.get(slot)!, name = `slots.${slot}`;
-      made = this.allocator.tensor({ name, shape: [bytes / 4], dtype: "float32", purpose });
+      made = this.allocator.tensor(specOf(slot, this.sizes.get(slot)!));
       this.#slots.set(slot, made);
     }
     return made;

@@ -78,9 +78,9 @@ export function* whatFits(
     const longest = { ...open, seqLen: lengths.at(-1) };
     let before = new Map<unknown, unknown>();
     for (const savings of yield* search.savings(longest, [1, MOST_SEQUENCES])) {
-      const row: Fit[] = [];
+      const row: Fit[] = [], pace: Pace = {};
       for (const seqLen of lengths) {
-        const fit = yield* search.largestBatch({ ...open, ...savings, seqLen }, batches);
+        const fit = yield* search.largestBatch({ ...open, ...savings, seqLen }, batches, pace);
         if (fit) row.push(fit);
       }
       const found = new Map(row.map(({ options }) => [options.seqLen, options.batchSize]));
@@ -129,6 +129,14 @@ export function* nearestFits(
   return [...found.values()].slice(0, 3);
 }
 
+/** What is known of one length of sequences when the batch of another is looked for. */
+interface Pace {
+  /** The bytes of a token. */
+  bytes?: number;
+  /** How many fit. */
+  tokens?: number;
+}
+
 /** Plans of a run with other options, and which of them fit. */
 class Search {
   readonly #sizing: Sizing;
@@ -166,25 +174,37 @@ class Search {
 
   /**
    * The largest batch with these options, from `least` to `most`. Bytes grow almost in proportion to
-   * it, so two plans say where to look; from there, since blocks are taken whole, up and down.
+   * its tokens, so two plans say where to look, or the `pace` of another length, which is kept up; from
+   * there, since blocks are taken whole, up and down.
    */
   *largestBatch(
     options: Values,
     { least = 1, most }: { readonly least?: number; readonly most: number },
+    pace: Pace = {},
   ): Planning<Fit | undefined> {
     if (most < least) return undefined;
     const at = (batchSize: number) => this.#plan({ ...options, batchSize });
-    const first = yield* at(least), second = yield* at(least + 1);
-    if (!first || !this.#fits(first)) return undefined;
-    const growth = Math.max(1, (second?.plannedPeakBytes ?? 0) - first.plannedPeakBytes);
-    const within = ({ allocatedBytes }: MemoryPlan) =>
-      Math.floor((this.#bytes - allocatedBytes) / growth);
-    let low = Math.min(most, least + within(first)), high = most + 1, plan = yield* at(low);
+    const length = Number(options.seqLen ?? 1);
+    let first: MemoryPlan | undefined;
+    if (pace.tokens === undefined) {
+      first = yield* at(least);
+      if (!first || !this.#fits(first)) return undefined;
+      const second = yield* at(least + 1);
+      const growth = Math.max(1, (second?.plannedPeakBytes ?? 0) - first.plannedPeakBytes);
+      pace.bytes = growth / length;
+      pace.tokens = (least + this.#room(first, growth)) * length;
+    }
+    let low = Math.max(least, Math.min(most, Math.floor(pace.tokens / length)));
+    let high = most + 1, plan = yield* at(low);
     while (!this.#fits(plan)) {
+      if (low === least) return undefined;
       high = low;
+      const growth = first && plan
+        ? (plan.plannedPeakBytes - first.plannedPeakBytes) / (low - least)
+        : pace.bytes! * length;
       const nearer = plan
         ? Math.min(
-          low + half(within(plan)),
+          low + this.#room(plan, growth),
           Math.floor(low * this.#largest / plan.largest.bytes),
         )
         : half(least + low); // a size that no plan can have
@@ -196,7 +216,13 @@ class Search {
       if (this.#fits(more)) [low, plan] = [next, more];
       else [high, step] = [next, 0.5];
     }
+    pace.tokens = low * length;
     return { options: { ...options, batchSize: low }, plan: plan! };
+  }
+
+  /** Sequences for which there is room beside a plan; below 0 where it is too large. */
+  #room({ allocatedBytes }: MemoryPlan, bytesOfOne: number): number {
+    return Math.floor((this.#bytes - allocatedBytes) / bytesOfOne);
   }
 
   /**
@@ -205,24 +231,44 @@ class Search {
    */
   *savings(options: Values, batches: readonly number[]): Planning<Values[]> {
     const ladder: Values[] = [{}];
-    let before = yield* this.#peaks(options, batches);
+    let before = new Peaks(options, (options) => this.#plan(options));
     for (const { option, value } of SAVINGS) {
       const savings = { ...ladder.at(-1), [option]: value };
-      const after = yield* this.#peaks({ ...options, ...savings }, batches);
-      if (!after.some((bytes, index) => bytes <= (1 - LEAST_SAVING) * before[index])) continue;
+      const after = new Peaks({ ...options, ...savings }, (options) => this.#plan(options));
+      if (!(yield* after.savesBeside(before, batches))) continue;
       before = after;
       ladder.push(savings);
     }
     return ladder;
   }
+}
 
-  /** Bytes with each batch; NaN where there is no such plan. */
-  *#peaks(options: Values, batches: readonly number[]): Planning<number[]> {
-    const peaks: number[] = [];
-    for (const batchSize of batches) {
-      peaks.push((yield* this.#plan({ ...options, batchSize }))?.plannedPeakBytes ?? NaN);
+/** Bytes of the plans of some options by batch, each planned when it is asked for. */
+class Peaks {
+  readonly #known = new Map<number, number>();
+
+  constructor(
+    private readonly options: Values,
+    private readonly plan: (options: Values) => Planning<MemoryPlan | undefined>,
+  ) {}
+
+  /** NaN where there is no such plan. */
+  *at(batchSize: number): Planning<number> {
+    let bytes = this.#known.get(batchSize);
+    if (bytes === undefined) {
+      const plan = yield* this.plan({ ...this.options, batchSize });
+      this.#known.set(batchSize, bytes = plan?.plannedPeakBytes ?? NaN);
     }
-    return peaks;
+    return bytes;
+  }
+
+  /** Whether one of the batches takes enough less than before. */
+  *savesBeside(before: Peaks, batches: readonly number[]): Planning<boolean> {
+    for (const batch of batches) {
+      const bytes = yield* this.at(batch);
+      if (bytes <= (1 - LEAST_SAVING) * (yield* before.at(batch))) return true;
+    }
+    return false;
   }
 }
 

@@ -25,9 +25,9 @@ Deno.test("a slot is as large as its largest phase, whose tensors lie side by si
     return [make("a", 96, "one"), make("b", 8, "two"), make("own", 8), make("c", 72, "two")];
   });
   assertEquals(made.map(({ byteOffset }) => byteOffset), [0, 0, 0, 256]);
-  assertEquals(plan.tensors.map(({ name, bytes }) => [name, bytes]), [["slots.s", 768], [
-    "own",
-    32,
+  assertEquals(plan.tensors.map(({ name, bytes }) => [name, bytes]), [["own", 32], [
+    "slots.s",
+    768,
   ]]);
 });
 
