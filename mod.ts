@@ -128,6 +128,23 @@ export type { EmbeddingOptimizer } from "./src/train/method_fields.ts";
 export { fullAdamWShape, type MemoryPlan, planMemory } from "./src/train/plan.ts";
 export { type Fit, planFit } from "./src/train/fit.ts";
 export {
+  type BesidePaper,
+  type MethodMemory,
+  methodMemory,
+  PAPER_BATCH,
+} from "./src/train/method_memory.ts";
+export {
+  type MeasuredFigures,
+  type Paper,
+  PAPER_ESTIMATES,
+  PAPER_MEASURED,
+  PAPER_MODELS,
+  PAPER_RANKS,
+  type PaperFigures,
+  type PaperName,
+  PAPERS,
+} from "./src/train/paper_figures.ts";
+export {
   type TriedMemory,
   type TriedSeconds,
   type Trying,

@@ -1,13 +1,18 @@
 /**
- * The memory of pre-training by purpose, for docs/memory.md: `deno task memory-table` writes it there.
- * Each option of src/train/savings.ts alone, and all together, at the ranks of the GaLore paper, a
- * quarter of the width.
+ * The memory of pre-training, for docs/memory.md: `deno task memory-table` writes it there. Every method
+ * beside papers' figures; and by purpose, with each option of src/train/savings.ts alone, and all
+ * together, at the ranks of the GaLore paper, a quarter of the width.
  *
  * @module
  */
 import { CONSUMER_CARD } from "../src/gpu/capabilities.ts";
 import { PURPOSES } from "../src/gpu/tensor.ts";
 import { type PresetName, PRESETS } from "../src/model/config.ts";
+import { drawChart } from "../src/plot/draw.ts";
+import { code, markdownTable, plain } from "../src/report/markdown.ts";
+import { methodChart, methodNotes, methodTable } from "../src/report/method_table.ts";
+import { methodMemory } from "../src/train/method_memory.ts";
+import { PAPER_MODELS } from "../src/train/paper_figures.ts";
 import { settings, spell } from "../src/options/phrase.ts";
 import { FLAGS } from "../src/options/spelling.ts";
 import { fromFileUrl } from "../src/packages/std_path.ts";
@@ -20,11 +25,34 @@ const MODELS: readonly PresetName[] = ["llama_1b", "llama_3b", "llama_7b"];
 const BATCHES = [1, 16], LENGTH = 256;
 const OPTIMIZER = "q_galore_adamw8bit";
 
-const BEGIN = "<!-- written by `deno task memory-table` -->", END = "<!-- end of the table -->";
+const CHART = "images/memory-llama_7b.svg";
 
-/** One table a model and batch, in Markdown. */
-function memoryTables(): string {
-  return MODELS.flatMap((model) => BATCHES.map((batch) => memoryTable(model, batch))).join("\n\n");
+/** What stands between these marks in the document, by their name. */
+const PARTS: Readonly<Record<string, () => string>> = {
+  methods: methodTables,
+  purposes: () =>
+    MODELS.flatMap((model) => BATCHES.map((batch) => memoryTable(model, batch))).join("\n\n"),
+};
+
+/** One table a model of the papers, and what its columns mean. */
+function methodTables(): string {
+  const all = PAPER_MODELS.map((model) =>
+    [model, methodMemory(PRESETS[model], { model })] as const
+  );
+  return [
+    ...all.map(([model, methods]) => {
+      const { head, rows } = methodTable(methods);
+      const cells = rows.map(([name, ...rest]) => [code(name), ...rest.map(plain)]);
+      return `\`${model}\`:\n\n${markdownTable(head, cells, { right: true })}`;
+    }),
+    methodNotes(all.flatMap(([, methods]) => methods)).map((note) => `- ${plain(note)}`).join("\n"),
+  ].join("\n\n");
+}
+
+async function writeChart(path: string): Promise<void> {
+  const methods = methodMemory(PRESETS.llama_7b, { model: "llama_7b" });
+  const { svg } = await drawChart(methodChart("LLaMA-7B, 1 x 256 tokens", methods));
+  await Deno.writeTextFile(path, svg);
 }
 
 function memoryTable(model: PresetName, batchSize: number): string {
@@ -76,8 +104,14 @@ function figures({ byPurpose, plannedPeakBytes, allocatedBytes }: MemoryPlan): s
 
 if (import.meta.main) {
   const path = fromFileUrl(new URL("../docs/memory.md", import.meta.url));
-  const text = await Deno.readTextFile(path);
-  const [before, rest] = text.split(BEGIN), after = rest.split(END)[1];
-  await Deno.writeTextFile(path, `${before}${BEGIN}\n\n${memoryTables()}\n\n${END}${after}`);
+  let text = await Deno.readTextFile(path);
+  for (const [name, make] of Object.entries(PARTS)) {
+    const begin = `<!-- ${name}: written by \`deno task memory-table\` -->`;
+    const end = `<!-- end of ${name} -->`;
+    const [before, rest] = text.split(begin), after = rest.split(end)[1];
+    text = `${before}${begin}\n\n${make()}\n\n${end}${after}`;
+  }
+  await Deno.writeTextFile(path, text);
+  await writeChart(fromFileUrl(new URL(`../docs/${CHART}`, import.meta.url)));
   await new Deno.Command(Deno.execPath(), { args: ["fmt", "-q", path] }).output();
 }

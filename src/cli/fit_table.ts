@@ -3,13 +3,13 @@ import type { Capabilities } from "../gpu/capabilities.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { parameterCount } from "../model/description.ts";
 import { settings, spell } from "../options/phrase.ts";
-import { wasGiven } from "../options/schema.ts";
 import { FLAGS } from "../options/spelling.ts";
 import { formatBytes, formatTable, snakeCase } from "../text.ts";
 import { type Fit, MOST_SEQUENCES, planFit } from "../train/fit.ts";
 import { RESERVED_TEXT, runMemoryOfCard } from "../train/gpu_memory.ts";
-import type { MemoryInput, MemoryOptions } from "../train/memory_options.ts";
+import type { MemoryOptions } from "../train/memory_options.ts";
 import { EXIT, type Io } from "./command.ts";
+import { givenSizes } from "./given_sizes.ts";
 
 /** With `--json` an object a line; otherwise a line for all lengths of one setting. Fails if nothing fits. */
 export function showFits(
@@ -18,11 +18,8 @@ export function showFits(
   capabilities: Capabilities,
   io: Io,
 ): number {
-  const given = Object.fromEntries(
-    Object.entries(options).filter(([name]) => name !== "fit" && wasGiven(options, name)),
-  );
   const bytes = runMemoryOfCard(options.fit!);
-  const fits = planFit(config, given as MemoryInput, bytes, capabilities);
+  const fits = planFit(config, givenSizes(options), bytes, capabilities);
   for (const { options, plan } of fits) {
     io.event({
       options: Object.fromEntries(

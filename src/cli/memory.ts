@@ -7,6 +7,7 @@ import type { LlamaConfig } from "../model/config.ts";
 import { parameterCount } from "../model/description.ts";
 import { spell } from "../options/phrase.ts";
 import { FLAGS } from "../options/spelling.ts";
+import { CARDS } from "../report/method_table.ts";
 import { formatBytes, formatTable } from "../text.ts";
 import { clippingText } from "../train/clipping.ts";
 import { plannedConfig, shapeWarnings, trainingShape } from "../train/method.ts";
@@ -15,6 +16,7 @@ import { type MemoryOptions, memoryOptions } from "../train/memory_options.ts";
 import { fullAdamWShape, type MemoryPlan, planMemory } from "../train/plan.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 import { showFits } from "./fit_table.ts";
+import { showTable } from "./memory_table.ts";
 import { showTrial } from "./memory_trial.ts";
 
 export const memory: Command = {
@@ -24,22 +26,22 @@ export const memory: Command = {
   examples: [
     "memory --model llama_7b --rank 1024 --batch-size 1 --activation-checkpointing",
     "memory --model llama_7b --fit 16",
+    "memory --table --plot plots",
     "memory --model llama_1b --batch-size 4 --allocate",
   ],
   options: memoryOptions,
   run,
 };
 
-const CARDS = [8, 12, 16, 24];
-
 async function run(options: MemoryOptions, io: Io): Promise<number> {
-  const config = await plannedConfig(options);
   // Part of the workspace depends on the kernels chosen for this adapter; without one, assume a
   // card's.
   const gpu = await findAdapter() ? await Gpu.open() : null;
   const capabilities = gpu?.capabilities ?? CONSUMER_CARD;
   const card = capabilities.software ? CONSUMER_CARD : capabilities;
   gpu?.close();
+  if (options.table) return await showTable(options, card, io);
+  const config = await plannedConfig(options);
   if (options.fit !== undefined) return showFits(config, options, card, io);
   if (options.allocate) return await showTrial(config, options, io);
   const shape = trainingShape(options, config);

@@ -110,6 +110,8 @@ export interface PlannedMemory {
   readonly purpose: Purpose;
   /** Whether it is a staging texture. */
   readonly texture: boolean;
+  /** Format of the tensor, or of the one whose constants they are; absent of a texture. */
+  readonly dtype?: DType;
 }
 
 /** Counts what the device would allocate, byte for byte, and allocates nothing. */
@@ -123,7 +125,7 @@ export class PlanAllocator implements Allocator {
   tensor(spec: TensorSpec): Tensor {
     return layOut(spec, (name, bytes, purpose) => {
       this.account.add(purpose, bytes);
-      this.tensors.push({ name, bytes, purpose, texture: false });
+      this.tensors.push({ name, bytes, purpose, texture: false, dtype: spec.dtype });
       return null;
     });
   }

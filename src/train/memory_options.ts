@@ -103,13 +103,25 @@ export const memoryOptions: Options<MemoryOptions, MemoryInput> = defineOptions(
           ${option("seqLen")}, and what they need to save memory; options that are given are kept,
           ${option("batchSize")} as the least`,
       )).meta({ value: "GiB" }),
+      table: z.boolean().default(false).meta(described(
+        phrase`show every method beside what papers report, for ${
+          option("model")
+        } or, if that is left out, at the sizes of the GaLore paper, at its ranks and 1 x 256 tokens
+          unless others are given`,
+      )),
+      plot: z.string().min(1).optional().meta(described(
+        phrase`draw ${option("table", true)} in this folder, a chart a model as SVG and PNG`,
+      )).meta({ value: "dir" }),
       allocate: z.boolean().default(false).describe(
         "allocate everything on this machine's GPU and run steps through one layer",
       ),
     }),
   },
   rules: [
-    startRule,
+    (options, given) =>
+      options.table === true && given.model === undefined && given.from === undefined
+        ? undefined
+        : startRule(options, given),
     ({ finetune, from }) =>
       finetune === true && from !== undefined
         ? {
@@ -124,6 +136,19 @@ export const memoryOptions: Options<MemoryOptions, MemoryInput> = defineOptions(
           option: "allocate",
           message: phrase`tries one plan, ${option("fit")} searches for many: keep only one`,
         }
+        : undefined,
+    ({ allocate, fit, table }) =>
+      table === true && (allocate === true || fit !== undefined)
+        ? {
+          option: "table",
+          message: phrase`shows one plan of each method: leave ${
+            fit === undefined ? option("allocate", true) : option("fit")
+          } out`,
+        }
+        : undefined,
+    ({ plot, table }) =>
+      plot !== undefined && table !== true
+        ? { option: "plot", message: phrase`needs ${option("table", true)}` }
         : undefined,
     ...sizeRules,
   ],

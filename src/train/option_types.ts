@@ -218,6 +218,14 @@ export interface MemoryOptions {
    */
   readonly fit?: number;
   /**
+   * Show every method beside what papers report, for `model` or, if that is left out, at the sizes
+   * of the GaLore paper, at its ranks and 1 x 256 tokens unless others are given.
+   * @default false
+   */
+  readonly table: boolean;
+  /** Draw `table: true` in this folder, a chart a model as SVG and PNG. */
+  readonly plot?: string;
+  /**
    * Allocate everything on this machine's GPU and run steps through one layer.
    * @default false
    */

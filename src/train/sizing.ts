@@ -40,13 +40,18 @@ export class Sizing {
 
   /** The plan with these options changed; undefined if they do not go together. */
   plan(change: Values = {}): MemoryPlan | undefined {
+    const { config, objective } = this.run, shape = this.shape(change);
+    return shape && planMemory(config, shape, this.capabilities, objective);
+  }
+
+  /** The run's shape with these options changed; undefined if they do not go together. */
+  shape(change: Values = {}): TrainingShape | undefined {
     const options = parse({ ...this.#given, ...change });
     if (Array.isArray(options)) return undefined;
-    const { config, objective } = this.run, own = shapeOf(options, config);
+    const own = shapeOf(options, this.run.config);
     if (!own) return undefined;
     const shape = this.#asInRun(own);
-    const kept = "rank" in change ? shape : this.#withRanks(shape);
-    return planMemory(config, kept, this.capabilities, objective);
+    return "rank" in change ? shape : this.#withRanks(shape);
   }
 
   /** What no option of `memory` says. */
@@ -72,7 +77,8 @@ const MODEL = { model: "./config.json" };
  */
 function sizeOptionsOf({ options, shape }: SizedRun): Values {
   const run = options as Values, isFinetuning = "template" in run, isRun = "output" in run;
-  const always = ["batchSize", "seqLen"], otherwise = ["model", "vocabSize", "fit"];
+  const always = ["batchSize", "seqLen"];
+  const otherwise = ["model", "vocabSize", "fit", "allocate", "table", "plot"];
   const names = Object.keys(memoryOptions.fields).filter((name) =>
     !otherwise.includes(name) && run[name] !== undefined &&
     (always.includes(name) || !wasLeftOpen(run, name))

@@ -1,0 +1,176 @@
+/**
+ * What every method needs of a model, beside what papers say.
+ *
+ * @module
+ */
+import { PlanAllocator } from "../gpu/allocator.ts";
+import { type Capabilities, CONSUMER_CARD } from "../gpu/capabilities.ts";
+import type { Purpose } from "../gpu/tensor.ts";
+import type { LlamaConfig, PresetName } from "../model/config.ts";
+import { buildTraining, type TrainingShape } from "./build.ts";
+import { METHOD_NAMES, type MethodName, methodOf, rankOptionOf } from "./methods.ts";
+import type { MemoryInput } from "./memory_options.ts";
+import {
+  PAPER_ESTIMATES,
+  PAPER_MEASURED,
+  PAPER_RANKS,
+  type PaperFigures,
+  type PaperName,
+  PAPERS,
+} from "./paper_figures.ts";
+import type { MemoryPlan } from "./plan.ts";
+import { presetOf, rankOf } from "./presets.ts";
+import { type SizedRun, Sizing, type Values } from "./sizing.ts";
+
+/** A figure of a paper beside ours. */
+export interface BesidePaper {
+  /** Where it is from: a key of `PAPERS`. */
+  readonly paper: PaperName;
+  /** As it is printed there. */
+  readonly figure: string;
+  /** In bytes. */
+  readonly bytes: number;
+  /** Whether ours is at most that, in the digits that are printed. */
+  readonly atMost: boolean;
+  /** Why not, where it is known. */
+  readonly less?: string;
+}
+
+/** What a method needs. */
+export interface MethodMemory {
+  /** Its name, as `optimizer` takes it. */
+  readonly method: MethodName;
+  /** Of its projections, adapters or space, if it has one. */
+  readonly rank?: number;
+  /** Whether the plan is of training from random weights, which some adapters do not do. */
+  readonly pretrains: boolean;
+  /** Of the run. */
+  readonly plan: MemoryPlan;
+  /** Bytes of weights, projections and optimizer states, as they are stored. */
+  readonly storedBytes: number;
+  /** The same as papers count them: what is float32 here, such as moments, as bfloat16. */
+  readonly countedBytes: number;
+  /** What papers estimate of that. */
+  readonly estimates: readonly BesidePaper[];
+  /** What papers measured of such a run, beside the plan's peak. */
+  readonly measured: readonly BesidePaper[];
+}
+
+/** Sequences and their length in papers' measurements. */
+export const PAPER_BATCH = { batchSize: 1, seqLen: 256 } as const;
+
+/** Of a model's state, as papers count. */
+const STORED: readonly Purpose[] = [
+  "weights",
+  "quantisation_constants",
+  "projections",
+  "optimizer_state",
+];
+
+/**
+ * Every method's memory for a model, in the order of the methods: with these options, those of
+ * {@link PAPER_BATCH} and papers' ranks where they are left open. A method with which they do not go is
+ * left out.
+ *
+ * @example
+ * ```ts
+ * import { methodMemory, PRESETS } from "@deno-galore/trainer";
+ *
+ * for (const { method, storedBytes, plan } of methodMemory(PRESETS.llama_1b, { model: "llama_1b" })) {
+ *   console.log(method, storedBytes, plan.plannedPeakBytes);
+ * }
+ * ```
+ */
+export function methodMemory(
+  config: LlamaConfig,
+  given: MemoryInput,
+  capabilities: Capabilities = CONSUMER_CARD,
+): MethodMemory[] {
+  const options: Values = { ...PAPER_BATCH, ...given };
+  const names = given.optimizer === undefined ? METHOD_NAMES : [given.optimizer as MethodName];
+  return names.flatMap((method) => {
+    const sized = rankFor(method, config, options);
+    const run = { config, options: { ...options, optimizer: method, ...sized } };
+    const memory = memoryOf(method, run, capabilities);
+    const [rank = methodOf(method).apollo?.rank] = Object.values(sized) as number[];
+    return memory ? [{ method, rank, ...memory }] : [];
+  });
+}
+
+/** The option that sets its rank, where it is not the method's own. */
+function rankFor(name: MethodName, config: LlamaConfig, options: Values): Values {
+  const method = methodOf(name), option = rankOptionOf(method);
+  if (!option || method.apollo?.rank) return {};
+  const { model } = options as { model?: PresetName };
+  const usual = (model && PAPER_RANKS[model]) ?? rankOf({}, config, method);
+  return { [option]: options[option] ?? usual };
+}
+
+function memoryOf(
+  method: MethodName,
+  run: SizedRun,
+  capabilities: Capabilities,
+): Omit<MethodMemory, "method" | "rank"> | undefined {
+  const { finetune, from } = run.options as MemoryInput;
+  // Adapters that train from random weights, too, do so where that is asked for.
+  const asked = finetune === undefined && from === undefined ? [{ finetune: false }, {}] : [{}];
+  for (const change of asked) {
+    const sizing = new Sizing(run, capabilities), shape = sizing.shape(change);
+    const plan = shape && sizing.plan(change);
+    if (!plan) continue;
+    const pretrains = shape.trained === "all" || "finetune" in change;
+    const counted = countedBytes(run.config, shape, capabilities);
+    const peak = plan.plannedPeakBytes;
+    return {
+      pretrains,
+      plan,
+      storedBytes: STORED.reduce((sum, purpose) => sum + plan.byPurpose[purpose], 0),
+      countedBytes: counted,
+      ...pretrains && isOfPapers(run)
+        ? {
+          estimates: beside(counted, PAPER_ESTIMATES, method, run),
+          measured: beside(peak, PAPER_MEASURED.filter(isLike(shape)), method, run),
+        }
+        : { estimates: [], measured: [] },
+    };
+  }
+}
+
+/** Whether its model is one of papers' experiments. */
+function isOfPapers({ options }: SizedRun): boolean {
+  const { model, vocabSize, dtype } = options as MemoryInput;
+  return presetOf(model) !== undefined && vocabSize === undefined && dtype !== "float32";
+}
+
+function isLike({ batchSize, seqLen, activationCheckpointing }: TrainingShape) {
+  return (measured: typeof PAPER_MEASURED[number]) =>
+    seqLen === PAPER_BATCH.seqLen && batchSize === measured.batchSize &&
+    activationCheckpointing === measured.activationCheckpointing;
+}
+
+function beside(
+  bytes: number,
+  figures: readonly PaperFigures[],
+  method: MethodName,
+  { options }: SizedRun,
+): BesidePaper[] {
+  const { model } = options as { model: PresetName };
+  return figures.flatMap(({ paper, method: of, figures, less }) => {
+    const figure = figures[model];
+    if (of !== method || figure === undefined) return [];
+    const { unit } = PAPERS[paper], digits = figure.split(".")[1]?.length ?? 0;
+    const atMost = Number((bytes / unit).toFixed(digits)) <= Number(figure);
+    return [{ paper, figure, bytes: Number(figure) * unit, atMost, ...(!atMost && { less }) }];
+  });
+}
+
+function countedBytes(
+  config: LlamaConfig,
+  shape: TrainingShape,
+  capabilities: Capabilities,
+): number {
+  const allocator = new PlanAllocator();
+  buildTraining(allocator, config, shape, capabilities);
+  return allocator.tensors.filter(({ purpose }) => STORED.includes(purpose))
+    .reduce((sum, { bytes, dtype }) => sum + (dtype === "float32" ? bytes / 2 : bytes), 0);
+}
