@@ -112,6 +112,7 @@ if (import.meta.main) {
     text = `${before}${begin}\n\n${make()}\n\n${end}${after}`;
   }
   await Deno.writeTextFile(path, text);
-  await writeChart(fromFileUrl(new URL(`../docs/${CHART}`, import.meta.url)));
-  await new Deno.Command(Deno.execPath(), { args: ["fmt", "-q", path] }).output();
+  const chart = fromFileUrl(new URL(`../docs/${CHART}`, import.meta.url));
+  await writeChart(chart);
+  await new Deno.Command(Deno.execPath(), { args: ["fmt", "-q", path, chart] }).output();
 }

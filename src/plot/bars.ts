@@ -50,6 +50,8 @@ export function barSpec({ title, x, parts, bars }: BarChart): object {
         labelColor: LIGHT.ink,
         labelFontSize: 13,
         labelPadding: 8,
+        // There is room for the longest.
+        labelLimit: 0,
       },
     ],
     marks: [

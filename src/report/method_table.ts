@@ -100,7 +100,7 @@ export function methodChart(title: string, methods: readonly MethodMemory[]): Ba
         label: gibibytes(plan.plannedPeakBytes),
       },
       ...estimates.map((each) => figure(method, each)),
-      ...measured.map((each) => figure(`${method}, measured`, each)),
+      ...measured.map((each) => figure(`${method}, as measured in`, each)),
     ]),
   };
 }

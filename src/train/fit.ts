@@ -7,9 +7,10 @@
 import { type Capabilities, CONSUMER_CARD } from "../gpu/capabilities.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { longestSequence } from "../model/rope_scaling.ts";
-import { WEIGHT_METHODS } from "./method_fields.ts";
-import { hasRank, METHOD_NAMES, type MethodName, methodOf, rankOptionOf } from "./methods.ts";
+import { PRETRAIN_METHODS } from "./method_fields.ts";
+import { METHOD_NAMES, type MethodName, methodOf, rankOptionOf } from "./methods.ts";
 import type { MemoryInput } from "./memory_options.ts";
+import { plansFinetuning } from "./option_effects.ts";
 import { type MemoryPlan, planMemory } from "./plan.ts";
 import { rankOf } from "./presets.ts";
 import { SAVINGS } from "./savings.ts";
@@ -279,18 +280,23 @@ const tokensOf = ({ options: { batchSize, seqLen } }: Fit) => Number(batchSize) 
 
 /** The methods, each with its ranks, of which those that do not go with the rest have no plan. */
 function openMethods({ config, options }: SizedRun): Values[] {
-  const { optimizer, finetune, rank } = options as Values;
-  const names = optimizer !== undefined
-    ? [optimizer as MethodName]
-    : finetune === true || "from" in options
+  const given = options as Values, { finetune, from } = given;
+  const isTrained = finetune === true || from !== undefined;
+  const names = given.optimizer !== undefined
+    ? [given.optimizer as MethodName]
+    : isTrained
     ? METHOD_NAMES
-    : WEIGHT_METHODS;
+    : PRETRAIN_METHODS;
   return names.flatMap((optimizer): Values[] => {
-    const method = methodOf(optimizer);
-    if (!hasRank(method)) return [{ optimizer }];
-    const usual = rankOf({}, config, method);
-    const ranks = typeof rank === "number" ? [rank] : [usual, ...halves(usual, usual >> 2)];
-    return ranks.map((rank) => ({ optimizer, rank }));
+    const method = methodOf(optimizer), name = rankOptionOf(method);
+    // By themselves adapters are planned for fine-tuning.
+    const asked = given.optimizer === undefined && !isTrained && plansFinetuning({ optimizer });
+    const row = { optimizer, ...(asked && { finetune: false }) };
+    const isFinetuned = isTrained || !asked && plansFinetuning({ ...given, optimizer });
+    if (!name || isFinetuned && name === "loraRank") return [row];
+    const usual = rankOf({}, config, method), own = given[name];
+    const ranks = typeof own === "number" ? [own] : [usual, ...halves(usual, usual >> 2)];
+    return ranks.map((rank) => ({ ...row, [name]: rank }));
   });
 }
 

@@ -6,6 +6,7 @@
  * @module
  */
 import type { PresetName } from "../model/config.ts";
+import type { MethodName } from "./methods.ts";
 
 /** Where figures are from. */
 export interface Paper {
@@ -67,7 +68,7 @@ export interface PaperFigures {
   /** Where they are from. */
   readonly paper: PaperName;
   /** Our name of the method. */
-  readonly method: string;
+  readonly method: MethodName;
   /** By model, in units of the paper. */
   readonly figures: Readonly<Partial<Record<PresetName, string>>>;
   /** Why a method that is counted as elsewhere needs more than they say. */

@@ -6,7 +6,7 @@ import { planFit } from "../../src/train/fit.ts";
 import { runMemoryOfCard } from "../../src/train/gpu_memory.ts";
 import { memoryOptions } from "../../src/train/memory_options.ts";
 import { trainingShape } from "../../src/train/method.ts";
-import { FINETUNE_METHODS } from "../../src/train/method_fields.ts";
+import { FINETUNE_METHODS, PRETRAIN_METHODS } from "../../src/train/method_fields.ts";
 import { METHOD_NAMES } from "../../src/train/methods.ts";
 import { planMemory } from "../../src/train/plan.ts";
 import { SAVINGS } from "../../src/train/savings.ts";
@@ -36,6 +36,8 @@ Deno.test("what is given is kept, a batch as the least; what is open is tried", 
   const names = (given: Parameters<typeof planFit>[1], of = bytes) =>
     new Set(planFit(config, given, of).map(({ options }) => options.optimizer));
   assertEquals(names({ finetune: true, seqLen: 256 }), new Set(FINETUNE_METHODS));
+  const small = planFit(PRESETS.llama_9m, { seqLen: 256 }, bytes);
+  assertEquals(new Set(small.map(({ options }) => options.optimizer)), new Set(PRETRAIN_METHODS));
   assertEquals(names({ optimizer: "muon" }), new Set(["muon"]));
   const fits = planFit(config, { batchSize: 64, seqLen: 256, rank: 96 }, bytes);
   assertEquals(fits.every(({ options }) => Number(options.batchSize) >= 64), true);
