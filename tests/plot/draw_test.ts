@@ -59,7 +59,7 @@ Deno.test("every tick of a logarithmic axis is labelled, with as few as tell its
     const y = { title: "norm", scale: "log" } as const;
     const { svg } = await drawChart({ ...LINES, y, lines: [{ name: "a", points }] });
     const texts = textsOf(parseXml(svg));
-    assertEquals(texts.slice(0, texts.indexOf("norm")), ticks, `${low} to ${high}`);
+    assertEquals(texts.slice(0, texts.indexOf("norm")), [...ticks], `${low} to ${high}`);
   }
 });
 
