@@ -76,9 +76,22 @@ async function train(gpu: Gpu, shape: TrainingShape, poisoned: boolean): Promise
   return weights;
 }
 
-for (const activationCheckpointing of [true, false]) {
+const OTHERS = { embeddings: "adam", others: "adam" } as const;
+const GALORE = {
+  rules: { matrices: "adam", ...OTHERS },
+  projection: { rank: 8, quantised: true, groupSize: 256 },
+} as const;
+const APOLLO = { rules: { matrices: "apollo", ...OTHERS }, rank: 8 } as const;
+
+for (
+  const [name, activationCheckpointing, optimizer] of [
+    ["checkpointing", true, GALORE],
+    ["no checkpointing", false, GALORE],
+    ["APOLLO", true, APOLLO],
+  ] as const
+) {
   gpuTest(
-    `a step reads nothing that it did not write, checkpointing ${activationCheckpointing}`,
+    `a step reads nothing that it did not write, ${name}`,
     async (gpu) => {
       const shape: TrainingShape = {
         batchSize: BATCH,
@@ -89,11 +102,7 @@ for (const activationCheckpointing of [true, false]) {
         embeddings: "bfloat16",
         trained: "all",
         weightGroupSize: 256,
-        optimizer: {
-          rules: { matrices: "adam", embeddings: "adam", others: "adam" },
-          projection: { rank: 8, quantised: true, groupSize: 256 },
-          gradientAccumulation: 1,
-        },
+        optimizer: { ...optimizer, gradientAccumulation: 1 },
       };
       const clean = await train(gpu, shape, false);
       assert(clean[0].every(Number.isFinite));
