@@ -2,7 +2,7 @@
 // (Shazeer & Stern 2018, "Adafactor", algorithm 4; adam_factored.wgsl has the other):
 //   columns = β2·columns + (1 − β2)·mean of g² over the rows of the block
 // LANES threads share an octet of columns of a block; each has HELD rows under way at once.
-// @use column_lanes
+// @use column_lanes, lane_squares
 // @const HELD
 const BLOCK_ROWS = 256u;
 
@@ -13,7 +13,7 @@ struct Params {
   fresh2: f32,    // 1 − β2: computed on the host, before rounding to float32
 }
 
-@group(0) @binding(0) var<storage, read> gradient: array<mat2x4<f32>>;         // (rows, C)
+@group(0) @binding(0) var<storage, read> x: array<mat2x4<f32>>;                // (rows, C): the gradient
 @group(0) @binding(1) var<storage, read_write> columns: array<mat2x4<f32>>;    // (blocks, C)
 @group(1) @binding(0) var<uniform> params: Params;
 
@@ -32,22 +32,8 @@ fn main(
   // A thread past the last octet has no rows, but must still reach the barriers.
   let last = select(0u, end, octet < octets);
 
-  var squares = mat2x4<f32>();
-  for (var row = first + lane; row < last; row += HELD * LANES) {
-    var held: array<mat2x4<f32>, HELD>;
-    // @unroll
-    for (var k = 0u; k < HELD; k++) {
-      let at = row + k * LANES;
-      if (at < last) { held[k] = gradient[at * octets + octet]; } else { held[k] = mat2x4<f32>(); }
-    }
-    // @unroll
-    for (var k = 0u; k < HELD; k++) {
-      squares[0] += held[k][0] * held[k][0];
-      squares[1] += held[k][1] * held[k][1];
-    }
-  }
-
-  squares = columns_sum(squares, local);
+  let own = lane_squares(first + lane, last, octets, octet);
+  let squares = columns_sum(own, local);
   if (lane > 0u || octet >= octets) { return; }
   let at = group.y * octets + octet;
   columns[at] = params.beta2 * columns[at] + (params.fresh2 / f32(end - first)) * squares;

@@ -1,5 +1,5 @@
 // out[c] (+)= Σ_r x[r, c]², in float32 and a fixed order. Twin for rows: row_squares.wgsl.
-// @use column_lanes
+// @use column_lanes, lane_squares
 // @const HELD   rows that a thread loads at once
 
 struct Params {
@@ -25,22 +25,8 @@ fn main(
   // A thread past the last octet has no rows, but must still reach the barriers.
   let rows = select(0u, params.rows, octet < octets);
 
-  var squares = mat2x4<f32>();
-  for (var row = lane; row < rows; row += HELD * LANES) {
-    var held: array<mat2x4<f32>, HELD>;
-    // @unroll
-    for (var k = 0u; k < HELD; k++) {
-      let at = row + k * LANES;
-      if (at < rows) { held[k] = x[at * octets + octet]; } else { held[k] = mat2x4<f32>(); }
-    }
-    // @unroll
-    for (var k = 0u; k < HELD; k++) {
-      squares[0] += held[k][0] * held[k][0];
-      squares[1] += held[k][1] * held[k][1];
-    }
-  }
-
-  squares = columns_sum(squares, local);
+  let own = lane_squares(lane, rows, octets, octet);
+  var squares = columns_sum(own, local);
   if (lane > 0u || octet >= octets) { return; }
   if (params.accumulate == 1u) { squares += out[octet]; }
   out[octet] = squares;

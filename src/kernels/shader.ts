@@ -29,6 +29,7 @@ import group_int8 from "../../shaders/lib/group_int8.wgsl" with { type: "text" }
 import group_of from "../../shaders/lib/group_of.wgsl" with { type: "text" };
 import group_store_int4 from "../../shaders/lib/group_store_int4.wgsl" with { type: "text" };
 import group_store_int8 from "../../shaders/lib/group_store_int8.wgsl" with { type: "text" };
+import lane_squares from "../../shaders/lib/lane_squares.wgsl" with { type: "text" };
 import lanes from "../../shaders/lib/lanes.wgsl" with { type: "text" };
 import lanes_held from "../../shaders/lib/lanes_held.wgsl" with { type: "text" };
 import lanes_shared from "../../shaders/lib/lanes_shared.wgsl" with { type: "text" };
@@ -95,6 +96,7 @@ const LIBRARIES = {
   group_of,
   group_store_int4,
   group_store_int8,
+  lane_squares,
   lanes,
   lanes_held,
   lanes_shared,

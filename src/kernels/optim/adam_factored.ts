@@ -82,7 +82,7 @@ export function adamFactored(pass: KernelPass, io: AdamFactored): void {
         WORKGROUP_SIZE: columnWorkgroup,
         ...heldBy(pass.gpu, columnMoments),
       },
-      operands: { gradient: range, columns: moments },
+      operands: { x: range, columns: moments },
       params: { rows: count, octets, beta2, fresh2 },
       workgroups: [Math.ceil((octets * columnLanes) / columnWorkgroup), rowBlocks(count)],
     });
