@@ -24,7 +24,7 @@ export async function follow(
         if (submitted.mustRead) await submitted.read();
         break;
       case "check":
-        await team.compareWeights(stepping.step);
+        await team.compare(stepping.step);
         break;
       case "end":
         return;

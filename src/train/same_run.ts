@@ -12,7 +12,7 @@ import { ranksText, Team } from "./team.ts";
 /** By its name for people: what must be the same, and how it is told where it is not. */
 type Marks = Readonly<Record<string, string>>;
 
-/** The ranks of an open run, if they are several and all have opened the same, down to its weights. */
+/** The ranks of an open run, if they are several and all have opened the same, down to its states. */
 export async function assemble(
   gpu: Gpu,
   run: OpenRun,
@@ -21,7 +21,7 @@ export async function assemble(
   if (!ranks || ranks.size === 1) return undefined;
   await assertSameOnAll(gpu, run, ranks);
   const team = new Team(gpu, run.training, ranks);
-  await team.compareWeights(run.resumed?.state.step ?? 0);
+  await team.compare(run.resumed?.state.step ?? 0);
   return team;
 }
 

@@ -12,6 +12,7 @@ import type { Ranks } from "../parallel/ranks.ts";
 import type { Training } from "./build.ts";
 import { Exchange } from "./exchange.ts";
 import type { Recipe } from "./recipe.ts";
+import { stateTensors } from "./state.ts";
 
 /** What all ranks do next. */
 export type Order = "step" | "check" | "end";
@@ -20,7 +21,7 @@ const ORDERS: readonly Order[] = ["step", "check", "end"];
 /** What another rank says in place of an order: go on, or stop. */
 const GO_ON = 0x10, STOP = 0x11;
 
-/** Bytes of weights that are read at a time for their checksum. */
+/** Bytes that are read at a time for a checksum. */
 const CHECKED_BYTES = 16 << 20;
 
 /** Options of a run whose step all ranks share: its accumulation counts the batches of all. */
@@ -101,38 +102,38 @@ export class Team {
     return ORDERS[order];
   }
 
-  /** Of rank 0: throws unless all ranks have the same weights after this step. */
+  /** Of rank 0: throws unless all ranks have the same weights and states after this step. */
   async check(step: number): Promise<void> {
     if (step === this.#checked) return;
     await this.order("check");
-    await this.compareWeights(step);
+    await this.compare(step);
     this.#checked = step;
   }
 
   /** Of all: the same, once it is ordered. */
-  async compareWeights(step: number): Promise<void> {
+  async compare(step: number): Promise<void> {
     const sums = (await this.ranks.gather(encoded(await this.#checksum())))
       .map((sum) => new TextDecoder().decode(sum));
     const others = sums.flatMap((sum, rank) => sum === sums[0] ? [] : [rank]);
     if (!others.length) return;
     throw new UserError(
-      `after step ${step} the weights of ${ranksText(others)} are not those of rank 0 (CRC-32 ` +
-        `${sums.join(", ")}): their processes no longer train one model`,
+      `after step ${step} the weights or the optimizer's states of ${
+        ranksText(others)
+      } are not those ` +
+        `of rank 0 (CRC-32 ${sums.join(", ")}): their processes no longer train one model`,
       phrase`do all ranks have the same card, driver and Deno? Continue from the last checkpoint with ${
         option("resume", "auto")
       }`,
     );
   }
 
-  /** Of every weight that is trained. */
+  /** Of all that a checkpoint would hold. */
   async #checksum(): Promise<string> {
     const sum = new Crc32();
-    for (const { parameter: { weight } } of this.training.optimizer.states) {
-      for (const tensor of weight.constants ? [weight, weight.constants] : [weight]) {
-        for (let at = 0; at < tensor.byteLength; at += CHECKED_BYTES) {
-          const bytes = Math.min(CHECKED_BYTES, tensor.byteLength - at);
-          sum.update(await this.gpu.read(tensor, at, bytes));
-        }
+    for (const { tensor } of stateTensors(this.training)) {
+      for (let at = 0; at < tensor.byteLength; at += CHECKED_BYTES) {
+        const bytes = Math.min(CHECKED_BYTES, tensor.byteLength - at);
+        sum.update(await this.gpu.read(tensor, at, bytes));
       }
     }
     return sum.digest();

@@ -141,13 +141,13 @@ export class TrainingLoop {
     if (!this.#isFinished || this.#evaluating.due) {
       yield* this.#report(metrics, await this.#submitted.read());
     }
-    await this.#checkWeights();
+    await this.#checkRanks();
     yield* this.#save();
     return evaluation;
   }
 
-  /** With several ranks: they have the same weights, or else nothing more is worth saving. */
-  async #checkWeights(): Promise<void> {
+  /** With several ranks: they have the same state, or else nothing more is worth saving. */
+  async #checkRanks(): Promise<void> {
     try {
       await this.opened.team?.check(this.step);
     } catch (error) {
@@ -219,7 +219,7 @@ export class TrainingLoop {
         continue;
       }
       const unread = await this.#submitted.read();
-      await this.#checkWeights();
+      await this.#checkRanks();
       evaluation = yield* this.#report(metrics, unread, evaluating, signal);
       const isBest = evaluation && this.#evaluating.best.record(this.step, evaluation.loss);
       if (saving || this.#isFinished || (isBest && loadBestModelAtEnd)) yield* this.#save();

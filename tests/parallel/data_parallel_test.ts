@@ -15,7 +15,7 @@ import type { Recipe } from "../../src/train/recipe.ts";
 import { sharedRecipe } from "../../src/train/team.ts";
 import { runTraining, saveBase, TINY, withWorkshop } from "../train/support.ts";
 import { mpiTest } from "./support.ts";
-import { trainInRanks, tryInRanks } from "./support_runs.ts";
+import { trainInRanks } from "./support_runs.ts";
 
 /** What a checkpoint holds, and what its state says of the training. */
 async function checkpoint(output: string, step: number) {
@@ -48,13 +48,23 @@ mpiTest("2 ranks give the bits of one process that accumulates their batches", a
       await runTraining(options(`one-${name}`, { ...given, gradientAccumulation: 2 }));
     }
     const [{ given }] = runs, resume = pathOf("one-q_galore/checkpoint-2");
-    const [leads, follows] = await trainInRanks(2, [
+    const { code, stderr, reports } = await trainInRanks(2, [
       ...runs.map(({ name, given }) => ({ options: options(`two-${name}`, given) })),
       // A run of one process goes on in two.
       { options: options("resumed", { ...given, resume }) },
       // Where one is asked to stop, both do, after the same step.
       { options: options("stopped", { ...given, steps: 1000 }), stops: 1 },
+      // What is no longer the same is not saved.
+      { options: options("drifted", given), drifts: 1 },
     ]);
+    const [leads, follows] = reports, drifted = leads[runs.length + 2];
+    assert(drifted?.error, `${stderr}\n${leads.map(({ error }) => error)}`);
+    assertEquals(code, 1);
+    assertStringIncludes(
+      drifted.error,
+      "after step 2 the weights or the optimizer's states of rank 1",
+    );
+    assertEquals(drifted.events.at(-1), { type: "failed", step: 2, saved: {} });
     for (const [index, { name }] of runs.entries()) {
       const one = await checkpoint(pathOf(`one-${name}`), 4);
       assertEquals(await checkpoint(pathOf(`two-${name}`), 4), one, name);
@@ -74,7 +84,7 @@ mpiTest("2 ranks give the bits of one process that accumulates their batches", a
       await checkpoint(pathOf("resumed"), 4),
       await checkpoint(pathOf("one-q_galore"), 4),
     );
-    const { events } = leads.at(-1)!, done = events.at(-1)!;
+    const done = leads[runs.length + 1].events.at(-1)!;
     assert(done.type === "done" && done.interrupted && done.step < 1000);
     assertEquals(done.saved.checkpoint_step, done.step);
   });
@@ -83,7 +93,7 @@ mpiTest("2 ranks give the bits of one process that accumulates their batches", a
 mpiTest("a rank that is killed ends the others, and the last checkpoint is whole", async () => {
   await withWorkshop(async ({ options, folder }) => {
     const change = { optimizer: "adamw", steps: 100_000, saveEvery: 1, evalShare: 0 };
-    const { code, reports, stderr } = await tryInRanks(2, [
+    const { code, reports, stderr } = await trainInRanks(2, [
       { options: options("killed", change), dies: 1 },
     ]);
     assert(code !== 0);
@@ -103,7 +113,7 @@ mpiTest("ranks with other options or data are refused before the first step", as
     const other = join(folder, "other.txt");
     await Deno.writeTextFile(other, "Another text, as long as it needs to be. ".repeat(500));
     const given = options("refused"), data = [other];
-    const { code, reports } = await tryInRanks(2, [
+    const { code, reports } = await trainInRanks(2, [
       { options: given, ofRank: { 1: { ...given, lr: 0.5, data } } },
     ]);
     const [[{ error }]] = reports;

@@ -11,14 +11,14 @@ import { Trainer } from "../../src/train/trainer.ts";
 import { report } from "./support.ts";
 import type { RankReport, RankRun } from "./support_runs.ts";
 
-/** Counts what sums send, and notes the checksums of weights. */
+/** Counts what sums send, and notes the checksums that are compared. */
 class Witness implements Ranks {
   readonly rank: number;
   readonly size: number;
   readonly sums: number[] = [];
   readonly checksums: string[][] = [];
 
-  constructor(private readonly ranks: Ranks) {
+  constructor(private readonly ranks: Ranks, private readonly drifts: boolean) {
     ({ rank: this.rank, size: this.size } = ranks);
   }
 
@@ -30,6 +30,7 @@ class Witness implements Ranks {
     const before = this.sentBytes;
     await this.ranks.sum(values);
     this.sums.push(this.sentBytes - before);
+    if (this.drifts) values[0]++;
   }
 
   broadcast(bytes: Uint8Array<ArrayBuffer>) {
@@ -50,8 +51,8 @@ class Witness implements Ranks {
 
 const ranks = openRanks(), { rank } = ranks;
 using gpu = await Gpu.open();
-for (const { options, ofRank, dies, stops } of JSON.parse(Deno.args[0]) as RankRun[]) {
-  const witness = new Witness(ranks), events: TrainingEvent[] = [];
+for (const { options, ofRank, dies, stops, drifts } of JSON.parse(Deno.args[0]) as RankRun[]) {
+  const witness = new Witness(ranks, drifts === rank), events: TrainingEvent[] = [];
   const own = { ...options, ...ofRank?.[rank] };
   const controller = new AbortController();
   const tell = (error?: string) => {
