@@ -13,7 +13,7 @@ import { memoryOptions } from "../../src/train/memory_options.ts";
 import { trainingShape } from "../../src/train/method.ts";
 import type { Recipe } from "../../src/train/recipe.ts";
 import { sharedRecipe } from "../../src/train/team.ts";
-import { runTraining, saveBase, TINY, withWorkshop } from "../train/support.ts";
+import { saveBase, TINY, withWorkshop } from "../train/support.ts";
 import { mpiTest } from "./support.ts";
 import { trainInRanks } from "./support_runs.ts";
 
@@ -44,12 +44,12 @@ mpiTest("2 ranks give the bits of one process that accumulates their batches", a
       given: { ...change, steps: 4, saveEvery: 2, evalEvery: 2 },
     }));
     const pathOf = (name: string) => join(folder, name);
-    for (const { name, given } of runs) {
-      await runTraining(options(`one-${name}`, { ...given, gradientAccumulation: 2 }));
-    }
     const [{ given }] = runs, resume = pathOf("one-q_galore/checkpoint-2");
     const { code, stderr, reports } = await trainInRanks(2, [
-      ...runs.map(({ name, given }) => ({ options: options(`two-${name}`, given) })),
+      ...runs.flatMap(({ name, given }) => [
+        { options: options(`two-${name}`, given) },
+        { options: options(`one-${name}`, { ...given, gradientAccumulation: 2 }), alone: true },
+      ]),
       // A run of one process goes on in two.
       { options: options("resumed", { ...given, resume }) },
       // Where one is asked to stop, both do, after the same step.

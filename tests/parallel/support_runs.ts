@@ -5,6 +5,8 @@ import { inRanks, type Ranks } from "./support.ts";
 
 export interface RankRun {
   readonly options: PretrainInput;
+  /** Rank 0 does it by itself, with kernels that are compiled already. */
+  readonly alone?: boolean;
   /** What single ranks do otherwise. */
   readonly ofRank?: Readonly<Record<number, PretrainInput>>;
   /** The rank that kills itself as training begins, asks for a stop, or receives another sum. */

@@ -51,7 +51,9 @@ class Witness implements Ranks {
 
 const ranks = openRanks(), { rank } = ranks;
 using gpu = await Gpu.open();
-for (const { options, ofRank, dies, stops, drifts } of JSON.parse(Deno.args[0]) as RankRun[]) {
+for (const { options, alone, ...faults } of JSON.parse(Deno.args[0]) as RankRun[]) {
+  if (alone && rank > 0) continue;
+  const { ofRank, dies, stops, drifts } = faults;
   const witness = new Witness(ranks, drifts === rank), events: TrainingEvent[] = [];
   const own = { ...options, ...ofRank?.[rank] };
   const controller = new AbortController();
@@ -60,7 +62,7 @@ for (const { options, ofRank, dies, stops, drifts } of JSON.parse(Deno.args[0]) 
     report(rank, { sums, checksums, events, error } satisfies RankReport);
   };
   try {
-    const trainer = await Trainer.pretrain(gpu, own, { ranks: witness });
+    const trainer = await Trainer.pretrain(gpu, own, { ranks: alone ? undefined : witness });
     if (dies === rank) setTimeout(() => Deno.kill(Deno.pid, "SIGKILL"), 1);
     if (stops === rank) setTimeout(() => controller.abort(), 1);
     for await (const event of trainer.run({ signal: controller.signal })) events.push(event);
@@ -69,6 +71,6 @@ for (const { options, ofRank, dies, stops, drifts } of JSON.parse(Deno.args[0]) 
     tell(explain(error));
     Deno.exit(1);
   }
-  tell();
+  if (!alone) tell();
 }
 await ranks.close();
