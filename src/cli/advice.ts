@@ -23,7 +23,9 @@ export function permissionAdvice(text: string): string | undefined {
     if (flag === "--allow-all") return `${needed}: add ${flag}`;
     // Deno does not name a folder for temporary files.
     const value = what.startsWith('"') ? `=${what}` : "";
-    return `${needed}: add ${flag}${value}, or run it as \`${PROGRAM} …\``;
+    // The list of -P has no library.
+    const others = flag === "--allow-ffi" ? "" : `, or run it as \`${PROGRAM} …\``;
+    return `${needed}: add ${flag}${value}${others}`;
   });
 }
 

@@ -42,12 +42,15 @@ export interface Interruption {
 /** Whether this process is one of several that train together, and whether another one speaks for it. */
 export interface OneOfMany {
   readonly quiet?: boolean;
-  /** Stops at SIGUSR1 as well, which a launcher passes on to all of them. */
-  readonly passesOn?: boolean;
+  /**
+   * A launcher started it, which passes SIGUSR2 on to all of them, as Slurm does before a time limit,
+   * and itself ends what goes on after a SIGTERM.
+   */
+  readonly launched?: boolean;
 }
 
 /** Starts listening. */
-export function interruption({ quiet = false, passesOn = false }: OneOfMany = {}): Interruption {
+export function interruption({ quiet = false, launched = false }: OneOfMany = {}): Interruption {
   const controller = new AbortController();
   let failed = false, since = 0;
   const meaning = () => (meanings.at(-1) ?? (() => STOPPING))();
@@ -72,8 +75,8 @@ export function interruption({ quiet = false, passesOn = false }: OneOfMany = {}
   };
   listen("SIGINT", () => (handlers.at(-1) ?? stopOrExit)());
   listen("SIGBREAK", stopOrExit); // Ctrl-Break on Windows
-  if (passesOn) listen("SIGUSR1", stop); // mpirun hands it on and lives; so does Slurm before a limit
-  listen("SIGTERM", stopOrExit);
+  if (launched) listen("SIGUSR2", stop);
+  listen("SIGTERM", launched ? stop : stopOrExit);
   // A closed terminal, of which the kernel and the shell may both send word.
   listen("SIGHUP", stop);
   return {

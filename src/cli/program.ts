@@ -18,7 +18,7 @@ import {
 export async function runProgram(args: readonly string[]): Promise<never> {
   ignoreClosedStreams();
   const launch = launched(), rank = launch?.rank ?? 0;
-  const stopping = interruption({ quiet: rank > 0, passesOn: launch !== undefined });
+  const stopping = interruption({ quiet: rank > 0, launched: launch !== undefined });
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
     stopping.fail(event.reason);

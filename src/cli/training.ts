@@ -72,8 +72,9 @@ export async function runTraining(
 }
 
 const LITTLE_TIME =
-  "note: a second after Ctrl-C, Open MPI kills what it started, which may be too soon to save: " +
-  "`mpirun --mca odls_base_sigkill_timeout 600 …` waits";
+  "note: a second after Ctrl-C, Open MPI asks what it started to end, and kills it a second later, " +
+  "which may be too soon to save: `kill -USR2 <mpirun>` waits as long as it takes, and " +
+  "`mpirun --mca odls_base_sigkill_timeout 20 …` makes both 20 seconds";
 
 /** How a stopped run goes on, and what can be done with what it has saved. */
 function afterStop({ step, saved: { checkpoint } }: DoneEvent, io: Io): void {
