@@ -5,7 +5,8 @@
  * authors' code γ1 = 0.7, γ2 = 0.9 and γ3 = 0.999, and a reset drops the moments of the steps before
  * each multiple of 1,000 by default. That code restarts the bias correction of the running means with
  * the moments, though the means continue, which puts the threshold out of reach; here these count all
- * steps. Its `total_T`, off by default, which lowers γ1 and β1 along a cosine, is not here.
+ * steps. It takes every parameter, here the matrices of attention and feed-forward alone. Its `total_T`,
+ * off by default, which lowers γ1 and β1 along a cosine, is not here.
  */
 import type { Allocator } from "../gpu/allocator.ts";
 import type { KernelPass } from "../gpu/pass.ts";
