@@ -30,12 +30,25 @@ export interface Schedule {
  * sources a warm-up starts at zero, so the first update of such a run changes nothing.
  */
 export function learningRate(schedule: Schedule, done: number): number {
-  const { lr, warmupSteps, restarts } = schedule, since = restarts ? done % restarts.every : done;
+  return withRestarts(schedule, done, (done) => rateWithout(schedule, done));
+}
+
+/** The same without restarts. */
+export function rateWithout(schedule: Schedule, done: number): number {
+  return schedule.lr * factor(schedule, done);
+}
+
+/** A rate with restarts, from what it is without them at any step. */
+export function withRestarts(
+  { warmupSteps, restarts }: Pick<Schedule, "warmupSteps" | "restarts">,
+  done: number,
+  without: (done: number) => number,
+): number {
+  const since = restarts ? done % restarts.every : done;
   if (!restarts || done < Math.max(warmupSteps, restarts.every) || since >= restarts.warmupSteps) {
-    return lr * factor(schedule, done);
+    return without(done);
   }
-  const reached = factor(schedule, done - since + restarts.warmupSteps);
-  return lr * reached * since / restarts.warmupSteps;
+  return without(done - since + restarts.warmupSteps) * since / restarts.warmupSteps;
 }
 
 function factor({ scheduler, steps, warmupSteps, minLrRatio }: Schedule, done: number): number {

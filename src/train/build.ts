@@ -172,7 +172,7 @@ function allocate(
     objective,
     submit: objective.build(allocator, { config, tokens }),
     load,
-    scratch: optimizer.idle,
+    scratch: load?.source ?? optimizer.idle,
     losses,
     gradientSquares,
   };

@@ -4,7 +4,7 @@
  * Instead it starts where the earlier schedule was, and joins the new one over some steps. A rate
  * that was set anew applies at once, since that is what was asked for.
  */
-import { learningRate, type Schedule } from "../optim/schedules.ts";
+import { rateWithout, type Schedule, withRestarts } from "../optim/schedules.ts";
 import { joinPhrases, option, type Phrase, phrase } from "../options/phrase.ts";
 
 /** A schedule, and how a run that began with another joins it. JSON. */
@@ -16,7 +16,7 @@ export interface RunSchedule extends Schedule {
 interface Join {
   /** Steps done when the run was resumed. */
   readonly after: number;
-  /** The rate that the earlier schedule would have had next. */
+  /** The rate that the earlier schedule would have had next, without restarts. */
   readonly rate: number;
   /** Steps until the new schedule's rate is reached. */
   readonly steps: number;
@@ -28,9 +28,14 @@ const JOINED_SHARE = 0.1;
 /** What a schedule consists of, besides the total, which has a rule of its own. */
 const SETTINGS = ["lr", "scheduler", "minLrRatio"] as const;
 
-/** The rate of the update after `done` finished ones, as {@link learningRate}. */
-export function rateOf({ join, ...schedule }: RunSchedule, done: number): number {
-  const rate = learningRate(schedule, done);
+/** The rate of the update after `done` finished ones, as learningRate in schedules.ts. */
+export function rateOf(schedule: RunSchedule, done: number): number {
+  return withRestarts(schedule, done, (done) => joined(schedule, done));
+}
+
+/** Without restarts: schedules are joined below them, since at a restart every rate is zero. */
+function joined({ join, ...schedule }: RunSchedule, done: number): number {
+  const rate = rateWithout(schedule, done);
   if (!join || done >= join.after + join.steps) return rate;
   const share = (done - join.after) / join.steps;
   return join.rate + share * (rate - join.rate);
@@ -59,7 +64,7 @@ export function resumedSchedule(
       notes: [phrase`${was}: the checkpoint is after step ${done}, so no step is left`],
     };
   }
-  const rate = rateOf(saved, done), next = learningRate(now, done);
+  const rate = joined(saved, done), next = rateWithout(now, done);
   const asked = SETTINGS.some((name) => changed.includes(name));
   if (asked || close(rate, next)) {
     return {
@@ -76,7 +81,7 @@ export function resumedSchedule(
     schedule,
     notes: [
       phrase`${why}the learning rate starts from ${show(rate)}, where it was, and joins the new
-        schedule at step ${at} with ${show(learningRate(now, at))}`,
+        schedule at step ${at} with ${show(rateWithout(now, at))}`,
     ],
   };
 }

@@ -18,12 +18,12 @@ export function usualRates(): OptimizerRates {
 }
 
 /** Fills the weights, so that a step computes what it would in a run. */
-export function prepare(gpu: Gpu, { model, optimizer }: Training): void {
+export function prepare(gpu: Gpu, { model, scratch }: Training): void {
   uploadRope(gpu, model);
   // What is in NF4 or in host memory is only ever read from a file; zeros multiply as fast.
   for (const { host } of model.parameters.all) host?.clear();
   const all = model.parameters.all.filter(({ weight, host }) => weight.dtype !== "nf4" && !host);
-  const pass = new KernelPass(gpu), scratch = optimizer.idle;
+  const pass = new KernelPass(gpu);
   initialize(gpu, pass, model.config, { ...model.parameters, all }, { seed: 1, scratch });
   pass.submit();
   initializeAdapters(gpu, model, 1);
