@@ -1,7 +1,8 @@
 /**
  * OpenAI's own client, unmodified, against a real server: from file upload to an answering model.
  */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
 import OpenAI, { toFile } from "openai";
 import { Stream } from "openai";
 import { writeChatModel } from "../inference/support.ts";
@@ -122,6 +123,13 @@ clientTest(
     assertEquals(jobs.map(({ id }) => id), [job.id]);
     const curves = await (await client.files.content(done.result_files[0])).text();
     assertEquals(curves.trim().split("\n").length, 241);
+
+    // Its run has left a report, with no more permissions than a run has.
+    await Deno.stat(join(server.folder, "jobs", job.id, "report.html"));
+    const page = await (await fetch(`${server.url}/v1/fine_tuning/jobs/${job.id}/report`)).text();
+    assertStringIncludes(page, "240 of 240");
+    assertStringIncludes(page, file.id);
+    assert(!page.includes(server.folder) && !page.includes(server.modelsFolder), "names a path");
 
     const checkpoints = await Array.fromAsync(
       client.fineTuning.jobs.checkpoints.list(job.id, { limit: 1 }),
