@@ -27,11 +27,18 @@ const underWay = new Map<string, Promise<ReportMade>>();
  */
 export async function jobReport(job: ReportedJob, places: ReportPlaces): Promise<string> {
   const page = await Deno.readTextFile(await pathOfReport(job, places.storage));
-  const models = escapeXml(join(places.options.modelsFolder, "/"));
-  return withoutPaths(page, job, places, escapeXml).replaceAll(models, "");
+  const { from, tokenizer } = job.options, { modelsFolder } = places.options;
+  const models = [job.model, from, tokenizer].filter((name) => typeof name === "string");
+  return models.reduce(
+    (text, name) => text.replaceAll(escapeXml(join(modelsFolder, name)), escapeXml(name)),
+    withoutPaths(page, job, places, escapeXml),
+  );
 }
 
-type ReportedJob = Pick<JobRecord, "id" | "status" | "trainingFiles" | "validationFiles">;
+type ReportedJob = Pick<
+  JobRecord,
+  "id" | "status" | "model" | "options" | "trainingFiles" | "validationFiles"
+>;
 type ReportPlaces = Places & { readonly options: Pick<ServerOptions, "modelsFolder"> };
 
 async function pathOfReport(
