@@ -32,6 +32,8 @@ RATE, SEED = 0.01, 42
 ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 CASES = {
+    # All gradients of a step scaled down by their common norm.
+    "clipped": dict(base="odd", r=3, target_modules=ALL, clip=0.1),
     # A rank above both sides of v (40 to 24), and above one of down (109 to 40).
     "rslora": dict(base="odd", r=45, target_modules=["v_proj", "down_proj"], use_rslora=True),
     "loraplus": dict(base="tied", r=3, target_modules=["q_proj", "v_proj", "embed_tokens"],
@@ -81,7 +83,8 @@ def names_of(peft) -> dict:
 
 
 def make(name: str, base: str, ratio: float = 1.0, embedding_rate: float = 0.0,
-         noise: float = 0.0, nf4: bool = False, lengths=(LENGTH,) * BATCHES, **options) -> None:
+         noise: float = 0.0, nf4: bool = False, clip: float = 0.0, lengths=(LENGTH,) * BATCHES,
+         **options) -> None:
     path, folder = FIXTURES / "lora" / base, FOLDER / name
     torch.manual_seed(7)
     model = load(path, nf4)
@@ -124,6 +127,8 @@ def make(name: str, base: str, ratio: float = 1.0, embedding_rate: float = 0.0,
         batch, length = step % BATCHES, lengths[step % BATCHES]
         loss = peft(input_ids=ids[batch, :, :length], labels=labels[batch, :, :length]).loss
         loss.backward()
+        if clip:
+            torch.nn.utils.clip_grad_norm_(names_of(peft).values(), clip)
         optimizer.step()
         losses.append(loss.item())
     save_file({"input_ids": ids.int(), "labels": labels.int(), "losses": torch.tensor(losses),

@@ -26,6 +26,7 @@ interface Case {
 }
 
 const CASES: Readonly<Record<string, Case>> = {
+  clipped: { base: "odd", rates: { maxGradNorm: 0.1 } },
   // Scaled by α/√r, with ranks above the sides of the matrices.
   rslora: { base: "odd", rates: {} },
   // B at four times the rate of A, and an embedding with a rate of its own.
@@ -55,7 +56,7 @@ for (const [name, { base, rates, weights = "float32" }] of Object.entries(CASES)
       embeddings: "float32",
       trained: "adapters",
       lora: { ...source.adapter.lora, dropout: 0 },
-      optimizer: { rules: METHODS.lora.rules, gradientAccumulation: 1 },
+      optimizer: { rules: METHODS.lora.rules, gradientAccumulation: 1, clips: !!rates.maxGradNorm },
     }, gpu.capabilities);
     const { model: { parameters }, losses: out } = training;
     uploadRope(gpu, training.model);
