@@ -92,6 +92,14 @@ const APOLLO_RATES = { pretrain: 0.01, continue: 0.001, finetune: 1e-4 } as cons
  */
 const APOLLO_MINI_RATES = { pretrain: 0.003, continue: 3e-4, finetune: 1e-4 } as const;
 
+/**
+ * Of the low-rank baselines: in 200 steps of llama_nano, 4 x 128 bytes of C4, one seed, rank 32, they
+ * end with a held-out loss of 2.61, 2.51 and 2.67 (`lora`) and 2.74, 2.67 and 2.76 (`low_rank`) at rates
+ * of 0.001, 0.002 and 0.003, and of 2.63 and 2.54 (`relora`, three restarts) at 0.001 and 0.002; `lora`
+ * of 2.81 at 0.0005 and 3.17 at 0.01.
+ */
+const LOW_RANK_RATE = 0.002;
+
 /** The methods by the name that `optimizer` takes; the first is the default. */
 export const METHODS = {
   q_galore_adamw8bit: {
@@ -277,7 +285,7 @@ export const METHODS = {
     trains: "adapters",
     weights: "dtype",
     rules: ADAM,
-    lr: { pretrain: 0.001, continue: 1e-4, finetune: 2e-4 },
+    lr: { pretrain: LOW_RANK_RATE, continue: 1e-4, finetune: 2e-4 },
     aliases: [],
     optim: [],
     llamaFactory: { finetuning_type: "lora" },
@@ -303,7 +311,7 @@ export const METHODS = {
     restarts: true,
     weights: "dtype",
     rules: ADAM,
-    lr: { pretrain: 0.001, continue: 1e-4, finetune: 2e-4 },
+    lr: { pretrain: LOW_RANK_RATE, continue: 1e-4, finetune: 2e-4 },
     aliases: [],
     optim: [],
     llamaFactory: { finetuning_type: "lora", byOwnName: true },
@@ -315,7 +323,7 @@ export const METHODS = {
     trains: "factors",
     weights: "dtype",
     rules: ADAM,
-    lr: { pretrain: 0.003 },
+    lr: { pretrain: LOW_RANK_RATE },
     aliases: [],
     optim: [],
     llamaFactory: { finetuning_type: "full", byOwnName: true },

@@ -458,8 +458,8 @@ export interface PretrainOptions {
   /**
    * Peak learning rate.
    * @default 0.01 with q_galore_adamw8bit, galore_adamw, galore_adamw8bit, apollo, q_apollo; 0.001
-   * with adamw, adamw8bit, scale, scale8bit, muon, muon8bit, lora, relora; 0.003 with apollo_mini,
-   * q_apollo_mini, low_rank; with `from`, 0.001 with q_galore_adamw8bit, galore_adamw,
+   * with adamw, adamw8bit, scale, scale8bit, muon, muon8bit; 0.003 with apollo_mini, q_apollo_mini;
+   * 0.002 with lora, relora, low_rank; with `from`, 0.001 with q_galore_adamw8bit, galore_adamw,
    * galore_adamw8bit, apollo, q_apollo; 0.0001 with adamw, adamw8bit, scale, scale8bit, muon,
    * muon8bit, lora, qlora, relora; 0.0003 with apollo_mini, q_apollo_mini
    */
