@@ -80,17 +80,29 @@ export interface OpenRun {
   };
 }
 
+/** What the other ranks of a run take from rank 0. JSON. */
+export interface Lead {
+  /** The folder of the checkpoint that it continues from, if any. */
+  readonly checkpoint?: string;
+  /** Where its data begins; of examples also the date that templates write into them. */
+  readonly data: unknown;
+}
+
+export function leadOf({ resumed, data }: Pick<OpenRun, "resumed" | "data">): Lead {
+  return { checkpoint: resumed?.path, data: data.batches.position() };
+}
+
 /**
  * Faults are {@link UserError}s. What can fail without the GPU does so before anything is allocated,
- * which happens in `scope`. `follows` is the checkpoint that rank 0 of several has found, or none: only
- * that one looks into the output folder, and changes it.
+ * which happens in `scope`. Of several ranks only the first looks into the output folder, and changes
+ * it: the others begin with `lead`.
  */
 export async function openRun(
   scope: Scope,
   memory: AccountWatch,
   given: Recipe,
   { onPreparation: report, timings, signal }: Preparing,
-  follows?: { readonly path?: string },
+  lead?: Lead,
 ): Promise<OpenRun> {
   // Ends what nobody waits for any more, in the middle of a long phase as well.
   const onPreparation: OnPreparation = (event) => {
@@ -101,8 +113,8 @@ export async function openRun(
   const warnings = [...given.warnings];
   const progressOf = (what: PreparationEvent["what"]) => (read: number, bytes: number) =>
     onPreparation({ type: "preparation", what, share: read / bytes });
-  const checkpoint = follows
-    ? follows.path && await readCheckpoint(follows.path) || undefined
+  const checkpoint = lead
+    ? lead.checkpoint && await readCheckpoint(lead.checkpoint) || undefined
     : await startingPoint(
       options,
       resultOf(given.shape.lora),
@@ -124,7 +136,8 @@ export async function openRun(
         "weights that are not trained, which must be the same",
     );
   }
-  const { prompts, data, warnings: notes } = await openInputs(recipe, onPreparation, state);
+  const from = lead ? { data: lead.data, step: state?.step ?? 0 } : state;
+  const { prompts, data, warnings: notes } = await openInputs(recipe, onPreparation, from);
   warnings.push(...notes);
   const { steps, warmupSteps } = data, { lr, scheduler, minLrRatio } = options;
   const restarting = withRestarts(recipe, steps);
@@ -181,7 +194,7 @@ export async function openRun(
   });
   signal?.throwIfAborted();
   // Delete only after everything that can fail has succeeded.
-  if (options.overwriteOutput && !follows) await pruneCheckpoints(options.output, 0);
+  if (options.overwriteOutput && !lead) await pruneCheckpoints(options.output, 0);
   return {
     memory,
     recipe,

@@ -31,7 +31,7 @@ import { finetuneRecipe } from "./finetune_recipe.ts";
 import { occupy } from "./occupy.ts";
 import { assemble } from "./same_run.ts";
 import { heard, ofAllRanks, sharedRecipe } from "./team.ts";
-import { type OpenRun, openRun, type Preparing } from "./open_run.ts";
+import { type Lead, leadOf, type OpenRun, openRun, type Preparing } from "./open_run.ts";
 import { type PretrainInput, pretrainOptions } from "./options.ts";
 import type { MemoryPlan } from "./plan.ts";
 import { pretrainRecipe } from "./pretrain_recipe.ts";
@@ -109,14 +109,14 @@ export class Trainer {
     const opened = (async () => {
       // The others begin when it is done: what it has downloaded is there for them, and its faults,
       // which are mostly those of all, are told once.
-      const path = follows ? await heard(ranks) : undefined;
+      const lead: Lead | undefined = follows ? JSON.parse(await heard(ranks)) : undefined;
       const shared = sharedRecipe(await recipe(), ranks);
-      return await openRun(scope, memory, shared, preparing, follows ? { path } : undefined);
+      return await openRun(scope, memory, shared, preparing, lead);
     })();
     // An aborted preparation ends a little later, and may have allocated meanwhile.
     opened.catch(() => scope.release());
     const run = await unlessAborted(opened, preparing.signal);
-    if (ranks && !follows) await heard(ranks, run.resumed?.path);
+    if (ranks && !follows) await heard(ranks, JSON.stringify(leadOf(run)));
     const team = await assemble(gpu, run, ranks);
     const warnings = [...output?.warnings ?? [], ...run.warnings];
     return new Trainer(gpu, { ...run, warnings, team }, resources.move());
