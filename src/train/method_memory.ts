@@ -10,6 +10,7 @@ import type { LlamaConfig, PresetName } from "../model/config.ts";
 import { buildTraining, type TrainingShape } from "./build.ts";
 import { METHOD_NAMES, type MethodName, methodOf, rankOptionOf } from "./methods.ts";
 import type { MemoryInput } from "./memory_options.ts";
+import { plansFinetuning } from "./option_effects.ts";
 import {
   PAPER_ESTIMATES,
   PAPER_MEASURED,
@@ -86,42 +87,47 @@ export function methodMemory(
   given: MemoryInput,
   capabilities: Capabilities = CONSUMER_CARD,
 ): MethodMemory[] {
-  const options: Values = { ...PAPER_BATCH, ...given };
-  const names = given.optimizer === undefined ? METHOD_NAMES : [given.optimizer as MethodName];
-  return names.flatMap((method) => {
-    const sized = rankFor(method, config, options);
-    const run = { config, options: { ...options, optimizer: method, ...sized } };
-    const memory = memoryOf(method, run, capabilities);
-    const [rank = methodOf(method).apollo?.rank] = Object.values(sized) as number[];
-    return memory ? [{ method, rank, ...memory }] : [];
-  });
+  const { optimizer, ...rest } = given, run = { config, options: { ...PAPER_BATCH, ...rest } };
+  const names = optimizer === undefined ? METHOD_NAMES : [optimizer as MethodName];
+  return names.flatMap((method) => memoryOf(method, run, capabilities) ?? []);
 }
 
-/** The option that sets its rank, where it is not the method's own. */
-function rankFor(name: MethodName, config: LlamaConfig, options: Values): Values {
+/** The option that sets its rank, where neither the method nor fine-tuning has its own. */
+function rankFor(name: MethodName, run: SizedRun, isFinetuned: boolean): Values {
+  const { config } = run, options = run.options as Values;
   const method = methodOf(name), option = rankOptionOf(method);
-  if (!option || method.apollo?.rank) return {};
+  if (!option || method.apollo?.rank || isFinetuned && option === "loraRank") return {};
   const { model } = options as { model?: PresetName };
   const usual = (model && PAPER_RANKS[model]) ?? rankOf({}, config, method);
   return { [option]: options[option] ?? usual };
+}
+
+function rankIn({ lora, optimizer }: TrainingShape): number | undefined {
+  if (lora) return "rank" in lora ? lora.rank as number : undefined;
+  return optimizer.projection?.rank ?? optimizer.rank;
 }
 
 function memoryOf(
   method: MethodName,
   run: SizedRun,
   capabilities: Capabilities,
-): Omit<MethodMemory, "method" | "rank"> | undefined {
+): MethodMemory | undefined {
   const { finetune, from } = run.options as MemoryInput;
   // Adapters that train from random weights, too, do so where that is asked for.
   const asked = finetune === undefined && from === undefined ? [{ finetune: false }, {}] : [{}];
-  for (const change of asked) {
-    const sizing = new Sizing(run, capabilities), shape = sizing.shape(change);
+  const sizing = new Sizing(run, capabilities);
+  for (const kind of asked) {
+    const isFinetuned = plansFinetuning({ finetune, from, optimizer: method, ...kind });
+    const sized = rankFor(method, run, isFinetuned);
+    const change = { optimizer: method, ...kind, ...sized }, shape = sizing.shape(change);
     const plan = shape && sizing.plan(change);
     if (!plan) continue;
-    const pretrains = shape.trained === "all" || "finetune" in change;
+    const pretrains = !isFinetuned;
     const counted = countedBytes(run.config, shape, capabilities);
     const peak = plan.plannedPeakBytes;
     return {
+      method,
+      rank: rankIn(shape),
       pretrains,
       plan,
       storedBytes: STORED.reduce((sum, purpose) => sum + plan.byPurpose[purpose], 0),
