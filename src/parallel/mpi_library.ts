@@ -7,8 +7,8 @@ import { UserError } from "../options/user_error.ts";
 import type { MpiFamily } from "./launch.ts";
 
 /**
- * A handle is declared as 64 bits wide, which holds a pointer as well as an int: both travel in one
- * register, of which a library takes what it needs.
+ * A handle is declared as 64 bits wide, which holds a pointer as well as an int: either has a register
+ * or a place of eight bytes on the stack to itself, of which a library takes what it needs.
  */
 const HANDLE = "u64";
 
@@ -16,8 +16,17 @@ const SYMBOLS = {
   MPI_Init_thread: { parameters: ["pointer", "pointer", "i32", "buffer"], result: "i32" },
   MPI_Comm_size: { parameters: [HANDLE, "buffer"], result: "i32" },
   MPI_Type_size: { parameters: [HANDLE, "buffer"], result: "i32" },
-  MPI_Ibarrier: { parameters: [HANDLE, "buffer"], result: "i32" },
+  MPI_Isend: {
+    parameters: ["buffer", "i32", HANDLE, "i32", "i32", HANDLE, "buffer"],
+    result: "i32",
+  },
+  MPI_Irecv: {
+    parameters: ["buffer", "i32", HANDLE, "i32", "i32", HANDLE, "buffer"],
+    result: "i32",
+  },
   MPI_Test: { parameters: ["buffer", "buffer", "buffer"], result: "i32" },
+  // On the thread of MPI_Init_thread, as the standard asks.
+  MPI_Finalize: { parameters: [], result: "i32" },
   // The others move data and are called beside Deno's event loop.
   MPI_Bcast: {
     parameters: ["buffer", "i32", HANDLE, "i32", HANDLE],
@@ -34,7 +43,6 @@ const SYMBOLS = {
     result: "i32",
     nonblocking: true,
   },
-  MPI_Finalize: { parameters: [], result: "i32", nonblocking: true },
 } as const;
 
 /** In Open MPI a handle is made from Fortran's, a small number. */
@@ -103,11 +111,10 @@ export function openMpi(family: MpiFamily, size: number): Mpi {
   const [bytes] = number;
   symbols.MPI_Comm_size(world, number);
   if (bytes !== 1 || number[0] !== size) {
+    const [known] = number;
     throw new UserError(
-      `${path} knows ${
-        number[0]
-      } processes where the launcher started ${size}: it is not the MPI of ` +
-        "the launcher",
+      `${path} knows ${known} processes where the launcher started ${size}: it is not the launcher's ` +
+        "MPI",
       `start them with the mpirun that belongs to it, or ${INSTALL[family]}`,
     );
   }

@@ -1,7 +1,11 @@
 /**
  * Processes that train one model together, and what they say to each other. Each is a rank, from 0;
- * all of them call the same operations in the same order.
+ * all of them call the same operations in the same order. Where one comes to another operation, or to
+ * one of another length, both fail with a {@link UserError} that says where they are.
  */
+
+/** Bytes that are best exchanged at once: fewer wait more often, more take more of a host's memory. */
+export const PIECE_BYTES = 64 << 20;
 
 /** The processes of a run, as one of them sees them. */
 export interface Ranks {
@@ -20,7 +24,7 @@ export interface Ranks {
   broadcast(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
   /** What each rank gives, of any length, by rank; all receive all. */
   gather(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>[]>;
-  /** After the last operation of every rank: leaves the others in peace. */
+  /** After the last operation of every rank: leaves the others in peace, for good. */
   close(): Promise<void>;
 }
 
@@ -34,3 +38,15 @@ export const ALONE: Ranks = {
   gather: (bytes) => Promise.resolve([bytes]),
   close: () => Promise.resolve(),
 };
+
+/** `rank 2`, `ranks 1 and 3`. */
+export function ranksText(ranks: readonly number[]): string {
+  const last = ranks.at(-1)!, before = ranks.slice(0, -1).join(", ");
+  return before ? `ranks ${before} and ${last}` : `rank ${last}`;
+}
+
+/** What each rank says in words, by rank. */
+export async function gatherText(ranks: Ranks, words: string): Promise<string[]> {
+  const all = await ranks.gather(new TextEncoder().encode(words));
+  return all.map((bytes) => new TextDecoder().decode(bytes));
+}

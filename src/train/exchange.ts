@@ -7,11 +7,8 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { StepRefresh } from "../optim/step_refreshes.ts";
-import type { Ranks } from "../parallel/ranks.ts";
+import { PIECE_BYTES, type Ranks } from "../parallel/ranks.ts";
 import type { Training } from "./build.ts";
-
-/** Bytes of a piece. */
-const PIECE_BYTES = 8 << 20;
 
 /** A range of a tensor's bytes, whole float32 numbers. */
 interface Part {
@@ -21,6 +18,9 @@ interface Part {
 }
 
 export class Exchange {
+  /** What pieces travel through, made when it is needed. */
+  #buffers: readonly Uint8Array<ArrayBuffer>[] = [];
+
   constructor(
     private readonly gpu: Gpu,
     private readonly training: Training,
@@ -46,6 +46,15 @@ export class Exchange {
     });
   }
 
+  /** Buffers of at least so many bytes each, kept for the next step. */
+  #room(bytes: readonly number[]): readonly Uint8Array<ArrayBuffer>[] {
+    const [first = 0, second = 0] = bytes, [own, other] = this.#buffers;
+    if (!own || own.length < first || other.length < second) {
+      this.#buffers = [new Uint8Array(first), new Uint8Array(second && first)];
+    }
+    return this.#buffers;
+  }
+
   async #pass(
     parts: readonly Part[],
     { reads, writes, exchange }: {
@@ -54,8 +63,7 @@ export class Exchange {
       readonly exchange: (piece: Uint8Array<ArrayBuffer>) => Promise<void>;
     },
   ): Promise<void> {
-    const pieces = inPieces(parts), [first = 0] = pieces.map(bytesOf);
-    const buffers = [new Uint8Array(first), new Uint8Array(pieces.length > 1 ? first : 0)];
+    const pieces = inPieces(parts), buffers = this.#room(pieces.slice(0, 2).map(bytesOf));
     const begin = async (index: number) => {
       const piece = pieces[index];
       if (!piece) return;

@@ -1,20 +1,22 @@
 /** A rank other than the first: it trains as rank 0 says, and writes and reports nothing. */
-import type { Gpu } from "../gpu/gpu.ts";
-import { Activity } from "./activity.ts";
-import type { OpenRun } from "./open_run.ts";
-import { Stepping } from "./stepping.ts";
-import { SubmittedSteps } from "./submitted_steps.ts";
+import { UserError } from "../options/user_error.ts";
+import type { Stepping } from "./stepping.ts";
+import type { SubmittedSteps } from "./submitted_steps.ts";
 import type { Team } from "./team.ts";
 
-/** Until rank 0 ends the run, which a `signal` asks it to do. */
+/** Of a follower: why is said there. */
+export const FAILED_FIRST = "rank 0, which leads the run, has failed";
+
+/**
+ * Until rank 0 ends the run, which a `signal` asks it to do. Throws a {@link UserError} once rank 0
+ * has failed.
+ */
 export async function follow(
-  gpu: Gpu,
-  run: OpenRun,
   team: Team,
+  stepping: Stepping,
+  submitted: SubmittedSteps,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const submitted = new SubmittedSteps(gpu, run.memory, run.training, 0);
-  const stepping = new Stepping(gpu, run, submitted, new Activity());
   await stepping.compile();
   for (;;) {
     switch (await team.nextOrder(signal?.aborted ?? false)) {
@@ -28,6 +30,8 @@ export async function follow(
         break;
       case "end":
         return;
+      case "failed":
+        throw new UserError(FAILED_FIRST);
     }
   }
 }

@@ -142,6 +142,7 @@ const FREE = [
 /** The options that a run's identity comes from, where there is one for a field. */
 const OPTIONS: Readonly<Record<string, string>> = {
   seed: "seed",
+  "shape.batchSize": "batchSize",
   "shape.seqLen": "seqLen",
   "shape.dtype": "dtype",
   "shape.weightGroupSize": "weightGroupSize",
@@ -152,6 +153,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   "shape.lora.dora": "useDora",
   "shape.lora.dropout": "loraDropout",
   "shape.lora.targets": "loraTarget",
+  "shape.optimizer.gradientAccumulation": "gradientAccumulation",
   "shape.optimizer.rules.embeddings": "embeddingOptimizer",
   "shape.optimizer.projection.rank": "rank",
   "shape.optimizer.rank": "rank",
@@ -177,7 +179,7 @@ const ABOUT: Readonly<Record<string, Phrase>> = {
 };
 
 /** A field of the identity in the reader's words: its option, or what it is about. */
-function named(field: string) {
+export function named(field: string) {
   if (Object.hasOwn(OPTIONS, field)) return option(OPTIONS[field]);
   if (Object.hasOwn(ABOUT, field)) return ABOUT[field];
   const [, kind] = field.match(/^shape\.optimizer\.rules\.(.+)$/) ?? [];
@@ -249,7 +251,10 @@ function stepOf({ shape }: RunIdentity) {
  * Every scalar and list by its path, as JSON. Chosen ranks are compared only if both runs have them;
  * of an embedding in host memory the format, which is all that matters to what is computed.
  */
-function identity({ config, shape, rates, objective }: RunIdentity, other: RunIdentity) {
+export function identity(
+  { config, shape, rates, objective }: RunIdentity,
+  other: RunIdentity,
+): Record<string, string> {
   const { optimizer } = shape, { projection, rules } = optimizer;
   const { ranks, rank } = projection ?? {};
   const embeddings = embeddingOptimizerOf(rules.embeddings) ?? rules.embeddings;
@@ -258,15 +263,7 @@ function identity({ config, shape, rates, objective }: RunIdentity, other: RunId
     rank: ranks ? "auto" : rank,
     ranks: other.shape.optimizer.projection?.ranks && ranks,
   };
-  const leaves: Record<string, string> = {};
-  const walk = (value: unknown, path: string) => {
-    if (value === null || typeof value !== "object" || Array.isArray(value)) {
-      if (value !== undefined) leaves[path] = JSON.stringify(value);
-      return;
-    }
-    for (const [key, each] of Object.entries(value)) walk(each, path ? `${path}.${key}` : key);
-  };
-  walk({
+  return leavesOf({
     config,
     shape: {
       ...shape,
@@ -280,8 +277,19 @@ function identity({ config, shape, rates, objective }: RunIdentity, other: RunId
     jaggedRestartSteps: rates.jaggedRestartSteps,
     jaggedRestartWarmupSteps: rates.jaggedRestartWarmupSteps,
     objective,
-  }, "");
-  return leaves;
+  });
+}
+
+/** Every scalar and list by its path, as JSON. */
+export function leavesOf(value: unknown, path = ""): Record<string, string> {
+  if (value === undefined) return {};
+  if (value === null || typeof value !== "object" || Array.isArray(value)) {
+    return { [path]: JSON.stringify(value) };
+  }
+  return Object.assign(
+    {},
+    ...Object.entries(value).map(([key, each]) => leavesOf(each, path ? `${path}.${key}` : key)),
+  );
 }
 
 /**

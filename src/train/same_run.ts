@@ -1,16 +1,19 @@
 /** Whether all ranks are about to do the same run, asked before its first step. */
 import { createHash } from "node:crypto";
-import { adapterName } from "../gpu/adapter.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import { joinPhrases, option, type Phrase, phrase } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
-import type { Ranks } from "../parallel/ranks.ts";
+import { gatherText, type Ranks, ranksText } from "../parallel/ranks.ts";
 import { VERSION } from "../product.ts";
 import type { OpenRun } from "./open_run.ts";
-import { identityOf } from "./run_state.ts";
-import { ranksText, Team } from "./team.ts";
+import { identity, identityOf, leavesOf, named } from "./run_state.ts";
+import { Team } from "./team.ts";
 
-/** By its name for people: what must be the same, and how it is told where it is not. */
+/** What must be the same, by its name: parts of the identity, options, or words for people. */
 type Marks = Readonly<Record<string, string>>;
+
+/** Differences that an error names. */
+const NAMED = 6;
 
 /** The ranks of an open run, if they are several and all have opened the same, down to its states. */
 export async function assemble(
@@ -19,46 +22,69 @@ export async function assemble(
   ranks: Ranks | undefined,
 ): Promise<Team | undefined> {
   if (!ranks || ranks.size === 1) return undefined;
-  await assertSameOnAll(gpu, run, ranks);
+  const marks = { ...machineMarks(gpu), ...runMarks(run) };
+  const all = await gatherText(ranks, JSON.stringify(marks));
+  assertSame(all.map((text) => JSON.parse(text)));
   const team = new Team(gpu, run.training, ranks);
   await team.compare(run.resumed?.state.step ?? 0);
   return team;
 }
 
-/** Throws a {@link UserError} that names the ranks and what they have otherwise than rank 0. */
-async function assertSameOnAll(gpu: Gpu, run: OpenRun, ranks: Ranks): Promise<void> {
-  const own = JSON.stringify(marksOf(gpu, run));
-  const all = (await ranks.gather(new TextEncoder().encode(own)))
-    .map((bytes) => JSON.parse(new TextDecoder().decode(bytes)) as Marks);
-  const [first, ...others] = all;
-  const differing = Object.keys(first).flatMap((name) => {
-    const found = others.flatMap((marks, index) => marks[name] === first[name] ? [] : [index + 1]);
-    return found.length ? [`${name} of ${ranksText(found)} (${all[found[0]][name]})`] : [];
+/** Throws a {@link UserError} that names what each rank has otherwise than rank 0, and both values. */
+export function assertSame(marks: readonly Marks[]): void {
+  const [first] = marks, names = Object.keys(Object.assign({}, ...marks));
+  const differing = names.flatMap((name) => {
+    const ranks = marks.flatMap((own, rank) => own[name] === first[name] ? [] : [rank]);
+    if (!ranks.length) return [];
+    const [theirs, ours] = [marks[ranks[0]], first].map((own) => own[name] ?? "not set");
+    const on = ranksText(ranks);
+    return [
+      theirs.startsWith(HASH)
+        ? phrase`${markName(name)} of ${on} is not that of rank 0`
+        : phrase`${markName(name)} is ${theirs} on ${on}, ${ours} on rank 0`,
+    ];
   });
   if (!differing.length) return;
+  const more = differing.length - NAMED;
   throw new UserError(
-    `the processes would not train one model: rank 0 has another ${differing.join(", another ")}`,
+    phrase`the processes would not train one model: ${
+      joinPhrases(differing.slice(0, NAMED), "; ")
+    }${more > 0 ? `; and ${more} more` : ""}`,
     "give all of them the same release, options, files and kind of card",
   );
 }
 
-function marksOf(
-  gpu: Gpu,
-  { recipe, training, data, schedule, baseMark, resumed }: OpenRun,
-): Marks {
-  const { driver, card } = { driver: gpu.adapter.description, card: adapterName(gpu.adapter) };
+function machineMarks({ adapter, capabilities }: Gpu): Marks {
+  const { software, limits, features, subgroupSize, timed } = capabilities;
   return {
-    release: VERSION,
-    Deno: Deno.version.deno,
-    card: driver && driver !== card ? `${card}, ${driver}` : card,
-    configuration: hashed([identityOf(recipe), recipe.rates, training.optimizer.shape]),
-    schedule: hashed([schedule, data.steps, recipe.options.gradientAccumulation]),
-    data: hashed(data.batches.position()),
-    "base model": hashed(baseMark ?? ""),
-    checkpoint: resumed ? `of step ${resumed.state.step}` : "none",
+    "the release": VERSION,
+    Deno: `${Deno.version.deno} for ${Deno.build.target}`,
+    ...leavesOf(adapter, "the card's"),
+    ...leavesOf({ software, limits, features: features.toSorted(), subgroupSize }, "the device's"),
+    "the choice of kernels": hashed(timed ?? {}),
   };
 }
 
+function runMarks({ recipe, data, schedule, baseMark, resumed }: OpenRun): Marks {
+  const own = identityOf(recipe);
+  return {
+    ...identity(own, own),
+    ...leavesOf({ ...recipe.rates, ...schedule, steps: data.steps }),
+    data: hashed(data.batches.position()),
+    "the base model": hashed(baseMark ?? ""),
+    "the checkpoint": resumed ? `of step ${resumed.state.step}` : "none",
+  };
+}
+
+/** Rates and the schedule have the names of options; the other marks are words, or paths. */
+function markName(name: string): Phrase {
+  if (/^[a-z]\w*$/.test(name) && name !== "objective") return phrase`${option(name)}`;
+  return phrase`${named(name.replace(/^(the \w+'s)\./, "$1 "))}`;
+}
+
+/** Of a value that says nothing to people. */
+const HASH = "#";
+
 function hashed(value: unknown): string {
-  return createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 12);
+  return HASH + createHash("sha256").update(JSON.stringify(value)).digest("hex");
 }

@@ -8,16 +8,16 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { withDefaults } from "../options/schema.ts";
 import { UserError } from "../options/user_error.ts";
-import type { Ranks } from "../parallel/ranks.ts";
+import { gatherText, type Ranks, ranksText } from "../parallel/ranks.ts";
 import type { Training } from "./build.ts";
 import { Exchange } from "./exchange.ts";
 import type { Recipe } from "./recipe.ts";
 import { stateTensors } from "./state.ts";
 
 /** What all ranks do next. */
-export type Order = "step" | "check" | "end";
+export type Order = "step" | "check" | "end" | "failed";
 
-const ORDERS: readonly Order[] = ["step", "check", "end"];
+const ORDERS: readonly Order[] = ["step", "check", "end", "failed"];
 /** What another rank says in place of an order: go on, or stop. */
 const GO_ON = 0x10, STOP = 0x11;
 
@@ -42,40 +42,33 @@ export function sharedRecipe(recipe: Recipe, ranks: Ranks | undefined): Recipe {
   const { shape, options: { gradientAccumulation } } = recipe, { optimizer } = shape;
   if (optimizer.accumulatorQuant) {
     throw new UserError(
-      phrase`${
-        option("accumulatorQuant", true)
-      }: ${size} processes exchange gradients in float32, and
-        cannot sum them in INT8`,
+      phrase`${option("accumulatorQuant", true)}: ${size} processes exchange gradients in float32,
+        and cannot sum them in INT8`,
       phrase`leave it out: each process sums fewer batches by itself`,
     );
   }
   if (gradientAccumulation % size) {
     throw new UserError(
-      phrase`${
-        option("gradientAccumulation", gradientAccumulation)
-      }: the batches of a step cannot be
-        dealt out to ${size} processes evenly`,
+      phrase`${option("gradientAccumulation", gradientAccumulation)}: the batches of a step cannot
+        be dealt out to ${size} processes evenly`,
       phrase`give a multiple of ${size}`,
     );
   }
   return { ...recipe, shape: { ...shape, optimizer: { ...optimizer, exchange: true } } };
 }
 
-/** Bytes of a text, as ranks exchange it. */
-function encoded(text: string): Uint8Array<ArrayBuffer> {
-  return new TextEncoder().encode(text);
-}
-
 /** What rank 0 says in words; the others give nothing. */
 export async function heard(ranks: Ranks, words = ""): Promise<string> {
-  const [first] = await ranks.gather(encoded(words));
-  return new TextDecoder().decode(first);
+  const [first] = await gatherText(ranks, words);
+  return first;
 }
 
 export class Team {
   readonly exchange: Exchange;
   readonly #stopping = new AbortController();
   #checked: number | undefined;
+  /** Its ranks have gone, each its own way. */
+  #dissolved = false;
 
   constructor(
     private readonly gpu: Gpu,
@@ -96,6 +89,13 @@ export class Team {
     if (answers.some(([answer]) => answer === STOP)) this.#stopping.abort();
   }
 
+  /** Of rank 0, on every way out of the run: the others leave it as well, unless they have. */
+  async dismiss(order: "end" | "failed"): Promise<void> {
+    if (this.#dissolved) return;
+    this.#dissolved = true;
+    await this.order(order);
+  }
+
   /** Of the others: the next order. `stops` asks rank 0 to end the run. */
   async nextOrder(stops: boolean): Promise<Order> {
     const [[order]] = await this.ranks.gather(Uint8Array.of(stops ? STOP : GO_ON));
@@ -112,18 +112,15 @@ export class Team {
 
   /** Of all: the same, once it is ordered. */
   async compare(step: number): Promise<void> {
-    const sums = (await this.ranks.gather(encoded(await this.#checksum())))
-      .map((sum) => new TextDecoder().decode(sum));
+    const sums = await gatherText(this.ranks, await this.#checksum());
     const others = sums.flatMap((sum, rank) => sum === sums[0] ? [] : [rank]);
     if (!others.length) return;
+    this.#dissolved = true;
     throw new UserError(
-      `after step ${step} the weights or the optimizer's states of ${
-        ranksText(others)
-      } are not those ` +
-        `of rank 0 (CRC-32 ${sums.join(", ")}): their processes no longer train one model`,
-      phrase`do all ranks have the same card, driver and Deno? Continue from the last checkpoint with ${
-        option("resume", "auto")
-      }`,
+      `after step ${step} the weights or the optimizer's states of ${ranksText(others)} are not ` +
+        `those of rank 0 (CRC-32 ${sums.join(", ")}): their processes no longer train one model`,
+      phrase`do all ranks have the same card, driver and Deno? Continue from the last checkpoint
+        with ${option("resume", "auto")}`,
     );
   }
 
@@ -138,10 +135,4 @@ export class Team {
     }
     return sum.digest();
   }
-}
-
-/** `rank 2`, `ranks 1 and 3`. */
-export function ranksText(ranks: readonly number[]): string {
-  const last = ranks.at(-1)!, before = ranks.slice(0, -1).join(", ");
-  return before ? `ranks ${before} and ${last}` : `rank ${last}`;
 }

@@ -81,7 +81,7 @@ export class TrainingLoop {
   async *run(running: Running): AsyncGenerator<TrainingEvent> {
     const { recipe: { options }, team } = this.opened;
     if (team && team.ranks.rank > 0) {
-      return await follow(this.gpu, this.opened, team, running.signal);
+      return await follow(team, this.#stepping, this.#submitted, running.signal);
     }
     using recorder = new RunRecorder(options, () => this.#submitted.takeRefreshes());
     for await (const event of this.#run(running)) {
@@ -100,19 +100,21 @@ export class TrainingLoop {
       metrics = await Metrics.open(this.opened.recipe.options.output, this.step);
       const evaluation = yield* this.#train(metrics, signal);
       const done = yield* this.#finish(evaluation);
-      await team?.order("end");
+      await team?.dismiss("end");
       ended = true;
       yield done;
     } catch (error) {
       if (metrics) yield* this.#rescue(metrics);
+      // Reported is the first failure.
+      await team?.dismiss("failed").catch(() => {});
       ended = true;
       yield { type: "failed", step: this.step, saved: this.saved };
       throw error;
     } finally {
       // Left by the caller: nobody receives what is still reported.
-      if (!ended && metrics) {
-        for await (const _ of this.#rescue(metrics));
-        await team?.order("end");
+      if (!ended) {
+        if (metrics) { for await (const _ of this.#rescue(metrics)); }
+        await team?.dismiss("end");
       }
       metrics?.[Symbol.dispose]();
     }

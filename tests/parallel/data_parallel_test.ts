@@ -12,8 +12,9 @@ import { bytesPerRefresh, bytesPerStep } from "../../src/train/exchange.ts";
 import { memoryOptions } from "../../src/train/memory_options.ts";
 import { trainingShape } from "../../src/train/method.ts";
 import type { Recipe } from "../../src/train/recipe.ts";
+import { assertSame } from "../../src/train/same_run.ts";
 import { sharedRecipe } from "../../src/train/team.ts";
-import { saveBase, TINY, withWorkshop } from "../train/support.ts";
+import { runTraining, saveBase, TINY, withWorkshop } from "../train/support.ts";
 import { mpiTest } from "./support.ts";
 import { trainInRanks } from "./support_runs.ts";
 
@@ -39,6 +40,8 @@ mpiTest("2 ranks give the bits of one process that accumulates their batches", a
       { name: "fira", change: { optimizer: "galore_adamw", fira: true } },
       // Each batch has a mask of its own.
       { name: "lora", change: { ...from, optimizer: "lora", loraDropout: 0.1 } },
+      // Restarts merge into matrices that are trained by nothing else.
+      { name: "relora", change: { optimizer: "relora", jaggedRestartSteps: 2 } },
     ].map(({ name, change }) => ({
       name,
       given: { ...change, steps: 4, saveEvery: 2, evalEvery: 2 },
@@ -54,10 +57,14 @@ mpiTest("2 ranks give the bits of one process that accumulates their batches", a
       { options: options("resumed", { ...given, resume }) },
       // Where one is asked to stop, both do, after the same step.
       { options: options("stopped", { ...given, steps: 1000 }), stops: 1 },
+      // However rank 0 leaves a run, the other does as well.
+      { options: options("left", given), leaves: true },
+      { options: options("broken", given), breaks: true },
       // What is no longer the same is not saved.
       { options: options("drifted", given), drifts: 1 },
     ]);
-    const [leads, follows] = reports, drifted = leads[runs.length + 2];
+    const [leads, follows] = reports,
+      [stopped, left, broken, drifted] = leads.slice(runs.length + 1);
     assert(drifted?.error, `${stderr}\n${leads.map(({ error }) => error)}`);
     assertEquals(code, 1);
     assertStringIncludes(
@@ -84,45 +91,84 @@ mpiTest("2 ranks give the bits of one process that accumulates their batches", a
       await checkpoint(pathOf("resumed"), 4),
       await checkpoint(pathOf("one-q_galore"), 4),
     );
-    const done = leads[runs.length + 1].events.at(-1)!;
+    const done = stopped.events.at(-1)!, others = follows.slice(runs.length + 1);
     assert(done.type === "done" && done.interrupted && done.step < 1000);
     assertEquals(done.saved.checkpoint_step, done.step);
+    assertEquals(others.map(({ step }) => step), [done.step, 0, 0, 2]);
+    assertEquals(left.events.map(({ type }) => type), ["plan"]);
+    assertEquals(others[1].error, undefined);
+    assertEquals(broken.events.at(-1)!.type, "failed");
+    assertStringIncludes(broken.error!, "metrics.jsonl");
+    assertEquals(others[2].error, "rank 0, which leads the run, has failed");
   });
 });
 
-mpiTest("a rank that is killed ends the others, and the last checkpoint is whole", async () => {
-  await withWorkshop(async ({ options, folder }) => {
-    const change = { optimizer: "adamw", steps: 100_000, saveEvery: 1, evalShare: 0 };
-    const { code, reports, stderr } = await trainInRanks(2, [
-      { options: options("killed", change), dies: 1 },
-    ]);
-    assert(code !== 0);
-    assertEquals(reports, [[], []]);
-    assertStringIncludes(stderr, "process rank 1");
-    assertStringIncludes(stderr, "signal 9");
-    const steps = [...Deno.readDirSync(join(folder, "killed"))]
-      .flatMap(({ name }) => name.match(/^checkpoint-(\d+)$/)?.[1] ?? []);
-    for (const step of steps) {
-      await (await readCheckpoint(join(folder, "killed", `checkpoint-${step}`))).verify({});
-    }
-  });
-});
+mpiTest(
+  "a rank that is killed ends the others, and one process goes on from the last checkpoint",
+  async () => {
+    await withWorkshop(async ({ options, folder }) => {
+      const change = { optimizer: "adamw", saveEvery: 1, evalShare: 0 };
+      const { code, reports, stderr } = await trainInRanks(2, [
+        { options: options("killed", { ...change, steps: 100_000 }), dies: 1 },
+      ]);
+      assert(code !== 0);
+      assertEquals(reports, [[], []]);
+      assertStringIncludes(stderr, "process rank 1");
+      assertStringIncludes(stderr, "signal 9");
+      const steps = [...Deno.readDirSync(join(folder, "killed"))]
+        .flatMap(({ name }) => name.match(/^checkpoint-(\d+)$/)?.slice(1).map(Number) ?? []);
+      assert(steps.length > 0);
+      for (const step of steps) {
+        await (await readCheckpoint(join(folder, "killed", `checkpoint-${step}`))).verify({});
+      }
+      const last = Math.max(...steps), more = { steps: last + 1, resume: "auto" };
+      const { events } = await runTraining(options("killed", { ...change, ...more }));
+      assertEquals(
+        events.flatMap((event) => event.type === "step" ? [event.step] : []),
+        [last + 1],
+      );
+    });
+  },
+);
 
 mpiTest("ranks with other options or data are refused before the first step", async () => {
   await withWorkshop(async ({ options, folder }) => {
     const other = join(folder, "other.txt");
     await Deno.writeTextFile(other, "Another text, as long as it needs to be. ".repeat(500));
-    const given = options("refused"), data = [other];
+    const given = options("refused", { lr: 0.01 }), data = [other];
     const { code, reports } = await trainInRanks(2, [
       { options: given, ofRank: { 1: { ...given, lr: 0.5, data } } },
     ]);
     const [[{ error }]] = reports;
     assertEquals(code, 1);
-    assertStringIncludes(error!, "the processes would not train one model: rank 0 has another ");
-    assertStringIncludes(error!, "schedule of rank 1");
-    assertStringIncludes(error!, "data of rank 1");
-    assert(!error!.includes("configuration of") && !error!.includes("card of"), error);
+    assertEquals(
+      error!.split("\n")[0],
+      "the processes would not train one model: lr is 0.5 on rank 1, 0.01 on rank 0; data of rank 1 " +
+        "is not that of rank 0",
+    );
   });
+});
+
+Deno.test("what ranks have otherwise is named with both values", () => {
+  const marks = (change: Record<string, string>) => ({
+    "shape.batchSize": "8",
+    "the card's.device": '"7900"',
+    data: "#1",
+    ...change,
+  });
+  assertSame([marks({}), marks({})]);
+  const { message } = assertThrows(() =>
+    assertSame([
+      marks({}),
+      marks({ "the card's.device": '"6600"' }),
+      marks({ "the card's.device": '"6600"', "shape.batchSize": "4", maxGradNorm: "1" }),
+    ]), UserError);
+  assertEquals(
+    message,
+    "the processes would not train one model: batchSize is 4 on rank 2, 8 on rank 0; " +
+      'the card\'s device is "6600" on ranks 1 and 2, "7900" on rank 0; ' +
+      "maxGradNorm is 1 on rank 2, not set on rank 0",
+  );
 });
 
 Deno.test("what ranks cannot share is refused", () => {

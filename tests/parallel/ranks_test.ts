@@ -1,5 +1,5 @@
 /** Processes that speak to each other through MPI. */
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { launched } from "../../src/parallel/launch.ts";
 import { ALONE } from "../../src/parallel/ranks.ts";
 import { inRanks, mpiTest } from "./support.ts";
@@ -7,7 +7,7 @@ import { inRanks, mpiTest } from "./support.ts";
 for (const size of [2, 4]) {
   mpiTest(`${size} ranks sum in their order, hear rank 0 and each other`, async () => {
     const { code, stderr, reports } = await inRanks(size, "speak.ts", []);
-    assertEquals([code, stderr], [0, ""]);
+    assertEquals(code, 0, stderr);
     const large = [2 ** 24, 1, -(2 ** 24), 1].slice(0, size);
     const inOrder = large.reduce((sum, value) => Math.fround(sum + value), 0);
     const values = Array.from(
@@ -28,6 +28,40 @@ for (const size of [2, 4]) {
     );
   });
 }
+
+mpiTest(
+  "a rank on another path than the others ends them all, and each says where it is",
+  async () => {
+    const { code, reports } = await inRanks<{ error: string; again: string; closed: string }>(
+      3,
+      "apart.ts",
+      [],
+    );
+    assert(code !== 0);
+    const [[first], [second], [third]] = reports;
+    // The first has come to a gathering as the others add, and leaves at once.
+    assertMatch(
+      first.error,
+      /rank 0 is at operation 2, gather of 3 B, rank [12] at operation 2, sum/,
+    );
+    for (const [rank, { error }] of [[1, second], [2, third]] as const) {
+      assertStringIncludes(
+        error,
+        `rank ${rank} is at operation 2, sum of 8 B, rank 0 at operation 2`,
+      );
+    }
+    for (const { error, again, closed } of [first, second, third]) {
+      assertEquals([again, closed], [error, error]);
+    }
+  },
+);
+
+mpiTest("a rank that does not come is named, and given up once the run is to stop", async () => {
+  const { reports } = await inRanks<{ said: string; error: string }>(2, "late.ts", []);
+  const [[{ said, error }]] = reports;
+  assertEquals(said, "rank 0 has waited 1 s for rank 1 (operation 1, gather of 1 B)");
+  assertMatch(error, /^the run is to stop, and rank 0 has waited \d s for rank 1 \(operation 1/);
+});
 
 mpiTest("without the permission for the library it is named", async () => {
   const permissions = ["--allow-env", "--allow-read", "--no-prompt"];

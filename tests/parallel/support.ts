@@ -3,6 +3,10 @@ import { fromFileUrl } from "@std/path";
 import { findMpirun } from "../../src/host/find_mpi.ts";
 
 const MPIRUN = findMpirun();
+/** What fails in this code waits for ever. Minutes, for both processors may have other work. */
+const LIMIT_MS = 300_000;
+/** In which the launcher, asked to end, ends what it started. */
+const GRACE_MS = 5000;
 const LOCK = fromFileUrl(import.meta.resolve("../deno.lock"));
 
 /** What came of them. */
@@ -31,12 +35,12 @@ export async function inRanks<Report>(
   const folder = await Deno.makeTempDir();
   try {
     const env = { REPORTS: folder };
-    const { code, stderr } = await mpirun(size, [Deno.execPath(), ...run], env).output();
+    const { code, stderr } = await mpirun(size, [Deno.execPath(), ...run], { env });
     const reports = Array.from(
       { length: size },
       (_, rank) => reportsIn<Report>(`${folder}/${rank}`),
     );
-    return { code, stderr: new TextDecoder().decode(stderr), reports };
+    return { code, stderr, reports };
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -51,24 +55,42 @@ function reportsIn<Report>(path: string): Report[] {
   }
 }
 
-/** A program in `size` processes, on however few processors. */
-export function mpirun(
+/**
+ * A program in `size` processes, on however few processors. Throws if it has not ended after `limitMs`,
+ * by which time the launcher and what it started are ended.
+ */
+export async function mpirun(
   size: number,
   program: readonly string[],
-  env: Record<string, string> = {},
-): Deno.Command {
-  return new Deno.Command(MPIRUN!, {
+  { env, limitMs = LIMIT_MS }: {
+    readonly env?: Record<string, string>;
+    readonly limitMs?: number;
+  } = {},
+): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
+  const child = new Deno.Command(MPIRUN!, {
     args: [
       ...Deno.uid() === 0 ? ["--allow-run-as-root"] : [],
-      "--oversubscribe",
-      "-n",
-      `${size}`,
+      ...["--oversubscribe", "--bind-to", "none", "-n", `${size}`],
       ...program,
     ],
     env: { NO_COLOR: "1", ...env },
     stdout: "piped",
     stderr: "piped",
-  });
+  }).spawn();
+  const ended = new AbortController();
+  const limit = setTimeout(() => {
+    ended.abort();
+    child.kill("SIGTERM");
+  }, limitMs);
+  const last = setTimeout(() => child.kill("SIGKILL"), limitMs + GRACE_MS);
+  const { code, stdout, stderr } = await child.output();
+  clearTimeout(limit);
+  clearTimeout(last);
+  const [out, error] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  if (ended.signal.aborted) {
+    throw new Error(`${size} ranks had not ended after ${limitMs / 1000} s\n${out}\n${error}`);
+  }
+  return { code, stdout: out, stderr: error };
 }
 
 /** A test that needs the launcher; skipped where it is missing. */

@@ -9,7 +9,10 @@ export interface RankRun {
   readonly alone?: boolean;
   /** What single ranks do otherwise. */
   readonly ofRank?: Readonly<Record<number, PretrainInput>>;
-  /** The rank that kills itself as training begins, asks for a stop, or receives another sum. */
+  /** Rank 0 leaves at its first event, or finds then that it cannot write its figures. */
+  readonly leaves?: boolean;
+  readonly breaks?: boolean;
+  /** The rank that kills itself once a checkpoint exists, asks for a stop, or receives another sum. */
   readonly dies?: number;
   readonly stops?: number;
   readonly drifts?: number;
@@ -21,6 +24,8 @@ export interface RankReport {
   /** Of all that a checkpoint holds, by rank, at each comparison. */
   readonly checksums: readonly (readonly string[])[];
   readonly events: readonly TrainingEvent[];
+  /** At the end. */
+  readonly step?: number;
   readonly error?: string;
 }
 

@@ -51,22 +51,40 @@ class Witness implements Ranks {
 
 const ranks = openRanks(), { rank } = ranks;
 using gpu = await Gpu.open();
-for (const { options, alone, ...faults } of JSON.parse(Deno.args[0]) as RankRun[]) {
+const runs: RankRun[] = JSON.parse(Deno.args[0]);
+
+/** As soon as rank 0 has written this file. */
+async function dieOnce(path: string): Promise<void> {
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    if (await Deno.stat(path).then(() => true, () => false)) Deno.kill(Deno.pid, "SIGKILL");
+  }
+}
+
+for (const { options, alone, ofRank, dies, stops, drifts, leaves, breaks } of runs) {
   if (alone && rank > 0) continue;
-  const { ofRank, dies, stops, drifts } = faults;
   const witness = new Witness(ranks, drifts === rank), events: TrainingEvent[] = [];
   const own = { ...options, ...ofRank?.[rank] };
   const controller = new AbortController();
+  let trainer: Trainer | undefined;
   const tell = (error?: string) => {
     const { sums, checksums } = witness;
-    report(rank, { sums, checksums, events, error } satisfies RankReport);
+    report(rank, { sums, checksums, events, step: trainer?.step, error } satisfies RankReport);
   };
   try {
-    const trainer = await Trainer.pretrain(gpu, own, { ranks: alone ? undefined : witness });
-    if (dies === rank) setTimeout(() => Deno.kill(Deno.pid, "SIGKILL"), 1);
+    trainer = await Trainer.pretrain(gpu, own, { ranks: alone ? undefined : witness });
+    if (dies === rank) void dieOnce(`${own.output}/checkpoint-1/manifest.json`);
     if (stops === rank) setTimeout(() => controller.abort(), 1);
-    for await (const event of trainer.run({ signal: controller.signal })) events.push(event);
+    for await (const event of trainer.run({ signal: controller.signal })) {
+      events.push(event);
+      if (leaves && rank === 0) break;
+      if (breaks && event.type === "plan") Deno.mkdirSync(`${own.output}/metrics.jsonl`);
+    }
   } catch (error) {
+    if (breaks) {
+      tell((error as Error).message);
+      continue;
+    }
     if (!(error instanceof UserError)) throw error;
     tell(explain(error));
     Deno.exit(1);
