@@ -94,9 +94,9 @@ const APOLLO_MINI_RATES = { pretrain: 0.003, continue: 3e-4, finetune: 1e-4 } as
 
 /**
  * Of the low-rank baselines: in 200 steps of llama_nano, 4 x 128 bytes of C4, one seed, rank 32, they
- * end with a held-out loss of 2.61, 2.51 and 2.67 (`lora`) and 2.74, 2.67 and 2.76 (`low_rank`) at rates
- * of 0.001, 0.002 and 0.003, and of 2.63 and 2.54 (`relora`, three restarts) at 0.001 and 0.002; `lora`
- * of 2.81 at 0.0005 and 3.17 at 0.01.
+ * end with a held-out loss of 2.61, 2.51 and 2.67 (`lora`), 2.63, 2.54 and 2.65 (`relora`, three
+ * restarts) and 2.74, 2.67 and 2.76 (`low_rank`) at rates of 0.001, 0.002 and 0.003; `lora` of 2.81 at
+ * 0.0005 and 3.17 at 0.01.
  */
 const LOW_RANK_RATE = 0.002;
 
