@@ -4,7 +4,7 @@ import { checkpointSteps } from "../formats/checkpoint/reader.ts";
 import { OutOfMemoryError } from "../gpu/errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { readLines } from "../report/lines.ts";
-import { writeReport } from "../report/report.ts";
+import { reportedRun } from "../report/reported_run.ts";
 import { pruneCheckpoints } from "../train/checkpoint.ts";
 import { NotFiniteError } from "../train/divergence.ts";
 import type { StepMetrics, Summary } from "../train/events.ts";
@@ -61,7 +61,8 @@ export async function* trainRun(
         onPreparation,
         signal,
       });
-    for await (const event of trainer.run({ signal, onProgress })) {
+    const running = { signal, onProgress };
+    for await (const event of isSweep ? trainer.run(running) : reportedRun(trainer, running)) {
       if (event.type === "done") summary = event.summary;
       yield { type: "run_event", folder: run.folder, event };
       if (event.type === "done" && event.interrupted) return undefined;
@@ -74,8 +75,6 @@ export async function* trainRun(
   const record = await recordOf(given, ending, summary);
   // One that the driver stopped continues at the next sitting.
   if (!lacksMemory(record)) await tidy(output, isSweep);
-  // A report never fails what it is of.
-  if (!isSweep) await writeReport(output).catch(() => {});
   return record;
 }
 

@@ -16,6 +16,15 @@ import {
 import type { RefreshRecord } from "../train/submitted_steps.ts";
 import { type Lines, readLines, readObject } from "./lines.ts";
 
+/** What of a run's folder is read. */
+export const RUN_FILES: readonly string[] = [
+  RUN_FILE,
+  SUMMARY_FILE,
+  METRICS_FILE,
+  SAMPLES_FILE,
+  REFRESHES_FILE,
+];
+
 /** A refresh of one matrix. */
 export interface MatrixRefresh {
   readonly step: number;

@@ -53,6 +53,11 @@ export async function writeReport(folder: string): Promise<WrittenReport> {
   return { html, markdown, missing: run.missing };
 }
 
+/** The page of a run, as {@link writeReport} writes it. */
+export async function reportPage(run: RunFolder): Promise<string> {
+  return asHtml(await reportOf(run));
+}
+
 async function reportOf(run: RunFolder): Promise<ReportDocument> {
   const { missing } = run, charts = new Map<string, Part>();
   for (const { file, chart } of runCharts(run)) {

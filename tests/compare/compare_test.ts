@@ -5,6 +5,7 @@ import { main } from "../../src/cli/main.ts";
 import { compare } from "../../src/compare/compare.ts";
 import type { CompareEvent } from "../../src/compare/events.ts";
 import type { CompareRecord, RunRecord } from "../../src/compare/record.ts";
+import { isThere } from "../../src/files/stat.ts";
 import { OptionsError } from "../../src/options/faults.ts";
 import type { StepMetrics, Summary } from "../../src/train/events.ts";
 import { decodePng, marksOf, parseXml, textsOf } from "../plot/support.ts";
@@ -78,6 +79,7 @@ Deno.test("a comparison is what its runs are; interrupted and continued, it is t
         [run.final_loss, run.eval_loss, run.gpu_peak_bytes, run.subspace_refreshes],
         [final_loss, eval_loss, gpu_peak_bytes, subspace_refreshes],
       );
+      assertEquals(await isThere(join(whole, run.folder, "report.html")), run.purpose === "run");
       assertEquals(run.planned_peak_bytes, planned_peak_bytes);
       assertEquals(gpu_peak_bytes, planned_peak_bytes);
       assertEquals(

@@ -1,72 +1,108 @@
-/** The report of a job's run: the page that its run leaves at its end, or one that is made now. */
+/** The report of a job's run as a page, made when it is asked for; nothing is written. */
 import { join } from "../../packages/std_path.ts";
-import { isThere } from "../../files/stat.ts";
+import { statOf } from "../../files/stat.ts";
 import { explain, type Explanation } from "../../options/user_error.ts";
+import { RUN_FILES } from "../../report/read_run.ts";
 import { ApiError } from "../api_error.ts";
 import { ask } from "../processes/ask.ts";
 import { denoProcess } from "../processes/deno_process.ts";
 import { REQUEST } from "../protocol/spelling.ts";
-import type { ServerOptions } from "../options.ts";
+import type { Storage } from "../services.ts";
 import type { JobRecord } from "../store/records.ts";
-import { escapeXml } from "../../text.ts";
-import { type Places, withoutPaths } from "./wording.ts";
 
 /** The process's output. */
-export type ReportMade = { readonly html: string } | { readonly refused: Explanation };
+export type ReportMade = { readonly page: string } | { readonly refused: Explanation };
+
+/** What the process is given. */
+export interface ReportTask {
+  readonly folder: string;
+  readonly id: string;
+  /** What the page shows for the run's own values of these options, which are paths. */
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+interface Made {
+  /** The state of the run that it shows. */
+  readonly stamp: string;
+  readonly report: Promise<ReportMade>;
+  isOver: boolean;
+}
 
 const PROGRAM = new URL("./job_report_process.ts", import.meta.url).href;
 /** Milliseconds; a report takes a second or two. */
 const TIMEOUT = 60_000;
+/** Pages of some 100 KB that are kept. */
+const MOST_KEPT = 16;
 
-/** By folder: whoever asks meanwhile gets the same. */
-const underWay = new Map<string, Promise<ReportMade>>();
+/** By folder, the latest last. */
+const kept = new Map<string, Made>();
+/** Resolves when no report is being made: one at a time, since they must not take a run's cores. */
+let idle: Promise<unknown> = Promise.resolve();
 
-/**
- * The page, which names files by their ids. One is made, by a process that may read and write the job's folder alone,
- * unless the run has succeeded and left its own. Throws an ApiError 404 if nothing has been trained.
- */
-export async function jobReport(job: ReportedJob, places: ReportPlaces): Promise<string> {
-  const page = await Deno.readTextFile(await pathOfReport(job, places.storage));
-  const { from, tokenizer } = job.options, { modelsFolder } = places.options;
-  const models = [job.model, from, tokenizer].filter((name) => typeof name === "string");
-  return models.reduce(
-    (text, name) => text.replaceAll(escapeXml(join(modelsFolder, name)), escapeXml(name)),
-    withoutPaths(page, job, places, escapeXml),
-  );
-}
-
-type ReportedJob = Pick<
-  JobRecord,
-  "id" | "status" | "model" | "options" | "trainingFiles" | "validationFiles"
->;
-type ReportPlaces = Places & { readonly options: Pick<ServerOptions, "modelsFolder"> };
-
-async function pathOfReport(
-  { id, status }: ReportedJob,
-  storage: Places["storage"],
+/** The page, in the words of the job's request. Throws an ApiError 404 if nothing has been trained. */
+export async function jobReport(
+  job: ReportedJob,
+  { storage }: { readonly storage: Pick<Storage, "jobFolder"> },
 ): Promise<string> {
-  const folder = storage.jobFolder(id), own = join(folder, "report.html");
-  if (status === "succeeded" && await isThere(own)) return own;
-  let making = underWay.get(folder);
-  if (!making) {
-    making = make(folder).finally(() => underWay.delete(folder));
-    underWay.set(folder, making);
-  }
-  const made = await making;
-  if ("html" in made) return made.html;
+  const folder = storage.jobFolder(job.id), stamp = await stampOf(folder);
+  let made = kept.get(folder);
+  // Whoever asks while one is being made gets that, so that a job never has two processes.
+  if (!made || made.isOver && made.stamp !== stamp) made = begin(job, folder, stamp);
+  const report = await made.report;
+  if ("page" in report) return report.page;
   throw new ApiError(404, {
-    message: `Job ${id} has no report yet: ${
-      explain(made.refused, REQUEST).replaceAll(folder, "its run")
+    message: `Job ${job.id} has no report yet: ${
+      explain(report.refused, REQUEST).replaceAll(folder, "its run")
     }`,
     param: "id",
     code: "no_report",
   });
 }
 
-async function make(folder: string): Promise<ReportMade> {
-  const child = denoProcess(PROGRAM, { read: [folder], write: [folder] }, { args: [folder] })
-    .spawn();
+type ReportedJob = Pick<
+  JobRecord,
+  "id" | "kind" | "model" | "options" | "trainingFiles" | "validationFiles"
+>;
+
+/** Changes with what the page is made of. */
+async function stampOf(folder: string): Promise<string> {
+  const all = await Promise.all(RUN_FILES.map((name) => statOf(join(folder, name))));
+  return all.map((info) => info ? `${info.size} ${info.mtime?.getTime()}` : "none").join();
+}
+
+function begin(job: ReportedJob, folder: string, stamp: string): Made {
+  const task = { folder, id: job.id, options: optionsAsAsked(job) };
+  const report = idle.then(() => make(task));
+  idle = report.catch(() => {});
+  const made: Made = { stamp, report, isOver: false };
+  kept.delete(folder);
+  kept.set(folder, made);
+  const [oldest] = kept.keys();
+  if (kept.size > MOST_KEPT) kept.delete(oldest);
+  report.then(() => made.isOver = true, () => {
+    if (kept.get(folder) === made) kept.delete(folder);
+  });
+  return made;
+}
+
+async function make(task: ReportTask): Promise<ReportMade> {
+  const args = [JSON.stringify(task)];
+  const child = denoProcess(PROGRAM, { read: [task.folder] }, { args }).spawn();
   const asked = await ask<ReportMade>(child, TIMEOUT);
   if ("answer" in asked) return asked.answer;
   throw new Error(`the process that makes a report ${asked.failure.end}: ${asked.failure.stderr}`);
 }
+
+/** The options for which run_options.ts gives a run paths, as the request has them. */
+function optionsAsAsked({ id, kind, model, options, ...files }: ReportedJob): Values {
+  const { from, tokenizer } = options;
+  const own = typeof options.model === "string" ? options.model : "of the request";
+  return {
+    ...(kind === "fine_tuning" ? { model } : { model: own, from, tokenizer }),
+    data: files.trainingFiles,
+    evalData: files.validationFiles,
+    output: id,
+  };
+}
+
+type Values = Readonly<Record<string, unknown>>;

@@ -19,20 +19,11 @@ export const title = ({ kind }: Pick<JobRecord, "kind">) =>
 /** Replaces paths given to the run (run_options.ts) by ids, and options by field names. */
 export function inClientTerms(
   explanation: Explanation,
-  job: NamedFiles,
-  places: Places,
-): string {
-  return withoutPaths(explain(explanation, REQUEST), job, places);
-}
-
-type NamedFiles = Pick<JobRecord, "id" | "trainingFiles" | "validationFiles">;
-
-/** A text of a run, with ids in place of paths; `escape` makes both what the text has them as. */
-export function withoutPaths(
-  text: string,
-  { id, trainingFiles, validationFiles }: NamedFiles,
+  { id, trainingFiles, validationFiles }: Pick<
+    JobRecord,
+    "id" | "trainingFiles" | "validationFiles"
+  >,
   { store, storage }: Places,
-  escape: (part: string) => string = (part) => part,
 ): string {
   const files = [...trainingFiles, ...validationFiles].flatMap((id) => store.files.get(id) ?? []);
   const names = [
@@ -41,5 +32,8 @@ export function withoutPaths(
     [storage.path + SEPARATOR, ""],
     [storage.path, "the data folder"],
   ];
-  return names.reduce((text, [path, name]) => text.replaceAll(escape(path), escape(name)), text);
+  return names.reduce(
+    (text, [path, name]) => text.replaceAll(path, name),
+    explain(explanation, REQUEST),
+  );
 }
