@@ -62,7 +62,8 @@ export async function* compare(
   const methods = comparedMethods(kind, options);
   using _output = await Output.claim(options.output);
   const recipes = new Recipes(gpu, kind, options);
-  // What is wrong with model or data is found before anything is removed.
+  // What is wrong with model, data or a method is found before anything is removed.
+  for (const method of methods) await recipes.of(method);
   const { recipe } = await recipes.of(methods[0]);
   const { data } = await openInputs(recipe, comparing.onPreparation);
   await data.batches.close();

@@ -47,8 +47,10 @@ export interface MadeWith {
   readonly program: string;
   /** What the weights of the base are, if there is one. */
   readonly base_mark?: string;
-  /** What the data is: names and sizes of files, and samples of their contents. */
-  readonly data_mark?: string;
+  /** What the model is beside its weights: configuration and tokenizer. Old runs have none. */
+  readonly model_mark?: string;
+  /** What the data is: names and sizes of files, samples of their contents, how records are read. */
+  readonly data_mark: string;
 }
 
 /** A run that has ended. */

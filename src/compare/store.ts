@@ -120,6 +120,8 @@ export class ComparisonStore {
   }
 }
 
+const OLDER = "was written by an older version of this program";
+
 /** compare.json; undefined if there is none. */
 async function read(output: string): Promise<CompareRecord | undefined> {
   const path = join(output, COMPARE_FILE);
@@ -131,9 +133,13 @@ async function read(output: string): Promise<CompareRecord | undefined> {
       phrase`choose another ${option("output")}, or remove the folder yourself`,
     );
   if (!value) throw refuse(missing!);
-  if (value.version !== COMPARE_VERSION) throw refuse("is of another version of this program");
+  const { version } = value;
+  if (typeof version === "number" && version < COMPARE_VERSION) throw refuse(OLDER);
+  if (version !== COMPARE_VERSION) throw refuse("is of another version of this program");
   const objects = [value.runs, value.speeds, value.methods, value.folders];
   if (!objects.every(Array.isArray) || !value.runs!.every(isObject)) throw refuse("is damaged");
+  // Earlier ones had the number of the data's bytes in place of its mark.
+  if (value.runs!.some((run) => run.made_with?.data_mark === undefined)) throw refuse(OLDER);
   const folder = value.folders!.find((each) => !FOLDER.test(each));
   if (folder !== undefined) throw refuse(`names a folder that is no run's: ${folder}`);
   return value as CompareRecord;

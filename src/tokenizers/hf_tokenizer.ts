@@ -264,6 +264,11 @@ class HfTokenizer implements Tokenizer {
   }
 }
 
+/** The files that a tokenizer was read from, by their names; none of bytes. */
+export function filesOfTokenizer(tokenizer: Tokenizer): TokenizerFiles {
+  return tokenizer instanceof HfTokenizer ? tokenizer.files : new Map();
+}
+
 /** Adds what the other files declare, as transformers does, but for BOS and EOS under a mere name. */
 function addDeclaredTokens(
   path: string,

@@ -95,12 +95,17 @@ Deno.test("a comparison grows, shrinks and grows without a second run; it remove
     // What is wrong with the data is known before anything is removed.
     const text8 = join(folder, "text.txt"), before = await Deno.readTextFile(text8);
     await Deno.writeTextFile(text8, "a");
-    await assertRejects(() => sitting("pretrain", over), Error, "a");
+    await assertRejects(() => sitting("pretrain", over), Error, "has 2 tokens, a row of 8 needs 9");
     assertEquals(await Deno.readTextFile(path), text);
     // Another content of the same size is another data set.
     await Deno.writeTextFile(text8, before.toUpperCase());
     await assertRejects(() => sitting("pretrain", both), Error, "content of the data");
     await Deno.writeTextFile(text8, before);
+    // Before the data had a mark.
+    const old = text.replaceAll(/"data_mark": "\w+"/g, '"data_bytes": 7');
+    await Deno.writeTextFile(path, old);
+    await assertRejects(() => sitting("pretrain", both), Error, "written by an older version");
+    await Deno.writeTextFile(path, text);
     const restarted = await sitting("pretrain", over);
     assertEquals(restarted.record.runs.length, 1);
     const names = (await Array.fromAsync(Deno.readDir(output))).map(({ name }) => name);
@@ -249,7 +254,7 @@ Deno.test("a comparison of fine-tuning trains adapters and weights on the same e
       (_, at) => JSON.stringify({ prompt: `${at} red: `, completion: "red ".repeat(1 + at % 3) }),
     );
     await Deno.writeTextFile(data, lines.join("\n"));
-    const { record } = await sitting("finetune", {
+    const options = {
       methods: ["lora", "adamw"],
       seeds: [1],
       lrSweep: [1],
@@ -260,7 +265,8 @@ Deno.test("a comparison of fine-tuning trains adapters and weights on the same e
       steps: 2,
       batchSize: 2,
       seqLen: 32,
-    });
+    };
+    const { record } = await sitting("finetune", options);
     const [lora, adamw] = record.methods.map(({ runs: [run] }) => run);
     assertEquals([lora.status, adamw.status], ["done", "done"]);
     // An adapter begins at nothing: both begin with the base's loss, and part from it.
@@ -270,6 +276,14 @@ Deno.test("a comparison of fine-tuning trains adapters and weights on the same e
     for (const [run, name] of [[lora, "adapter"], [adamw, "model"]] as const) {
       assert((await Deno.stat(join(folder, "c", run.folder, name))).isDirectory);
     }
+    // What a later method cannot do is known before anything is removed: the embedding is the head.
+    const over = { ...options, overwriteOutput: true, offloadEmbedding: true };
+    await assertRejects(
+      () => sitting("finetune", { ...over, methods: ["adamw", "lora"] }),
+      Error,
+      "this model's embedding is its head as well",
+    );
+    assert((await Deno.stat(join(folder, "c", lora.folder))).isDirectory);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
