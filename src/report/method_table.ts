@@ -22,7 +22,10 @@ export function smallestCard({ plan }: Pick<MethodMemory, "plan">): number | und
   return CARDS.find((card) => plan.allocatedBytes <= runMemoryOfCard(card));
 }
 
-/** A row each, in GiB; a figure of a paper has its number, and a star if ours is above it. */
+/**
+ * A row each, in GiB; a figure of a paper has its number, and a star if ours as papers count is above
+ * it. What is stored has a star if it is above one of them.
+ */
 export function methodTable(methods: readonly MethodMemory[]): TextTable {
   return {
     head: ["", "rank", "stored", "counted", "papers", "peak", "measured", "card"],
@@ -32,7 +35,7 @@ export function methodTable(methods: readonly MethodMemory[]): TextTable {
       return [
         method.pretrains ? method.method : `${method.method} (fine-tuning)`,
         rank === undefined ? "" : `${rank}`,
-        gibibytes(storedBytes),
+        gibibytes(storedBytes) + star(estimates.every(({ storedAtMost }) => storedAtMost)),
         gibibytes(countedBytes),
         estimates.map(figureText).join(", "),
         gibibytes(plan.plannedPeakBytes),
@@ -54,6 +57,9 @@ export function methodNotes(methods: readonly MethodMemory[]): string[] {
   return [
     "GiB. stored: weights, projections and optimizer states; counted: the same with bfloat16 where " +
     "this program has float32, as papers count; card: the smallest that the peak fits",
+    ...all.some(({ storedAtMost }) => storedAtMost === false)
+      ? ["* stored, above papers: no run of this program has what is float32 in bfloat16"]
+      : [],
     ...PAPER_NAMES.filter((name) => all.some(({ paper }) => paper === name)).map((name) => {
       const { name: title, reference, unit } = PAPERS[name];
       return `${numberOf(name)} ${title}: ${reference}${unit === GIB ? "" : "; 10^9 bytes there"}`;
@@ -65,8 +71,10 @@ export function methodNotes(methods: readonly MethodMemory[]): string[] {
 function figureText({ paper, bytes, figure, atMost }: BesidePaper): string {
   // As it is printed, where that is in the same unit.
   const text = PAPERS[paper].unit === GIB ? figure : gibibytes(bytes);
-  return `${text} ${numberOf(paper)}${atMost ? "" : "*"}`;
+  return `${text} ${numberOf(paper)}${star(atMost)}`;
 }
+
+const star = (atMost: boolean) => atMost ? "" : "*";
 
 const numberOf = (paper: PaperName) => `[${PAPER_NAMES.indexOf(paper) + 1}]`;
 const gibibytes = (bytes: number) => (bytes / GIB).toFixed(bytes >= 9.995 * GIB ? 1 : 2);

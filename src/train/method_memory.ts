@@ -31,8 +31,10 @@ export interface BesidePaper {
   readonly figure: string;
   /** In bytes. */
   readonly bytes: number;
-  /** Whether ours is at most that, in the digits that are printed. */
+  /** Whether ours, as papers count, is at most that, in the digits that are printed. */
   readonly atMost: boolean;
+  /** Of an estimate: whether what is stored here is at most that, too. */
+  readonly storedAtMost?: boolean;
   /** Why not, where it is known. */
   readonly less?: string;
 }
@@ -124,28 +126,44 @@ function memoryOf(
     if (!plan) continue;
     const pretrains = !isFinetuned;
     const counted = countedBytes(run.config, shape, capabilities);
-    const peak = plan.plannedPeakBytes;
+    const stored = STORED.reduce((sum, purpose) => sum + plan.byPurpose[purpose], 0);
+    const theirs = pretrains && shapeOfPapers(method, run, capabilities);
+    const isTheirs = theirs && JSON.stringify(theirs) === JSON.stringify(shape);
+    const { estimates, measured } = figuresOf(method, run);
     return {
       method,
       rank: rankIn(shape),
       pretrains,
       plan,
-      storedBytes: STORED.reduce((sum, purpose) => sum + plan.byPurpose[purpose], 0),
+      storedBytes: stored,
       countedBytes: counted,
-      ...pretrains && isOfPapers(run)
-        ? {
-          estimates: beside(counted, PAPER_ESTIMATES, method, run),
-          measured: beside(peak, PAPER_MEASURED.filter(isLike(shape)), method, run),
-        }
-        : { estimates: [], measured: [] },
+      estimates: isTheirs
+        ? estimates.map((each) => ({
+          ...beside(counted, each),
+          storedAtMost: beside(stored, each).atMost,
+        }))
+        : [],
+      measured: isTheirs
+        ? measured.filter(isLike(shape)).map((each) => beside(plan.plannedPeakBytes, each))
+        : [],
     };
   }
 }
 
-/** Whether its model is one of papers' experiments. */
-function isOfPapers({ options }: SizedRun): boolean {
-  const { model, vocabSize, dtype } = options as MemoryInput;
-  return presetOf(model) !== undefined && vocabSize === undefined && dtype !== "float32";
+/**
+ * The shape of the method in papers' experiments: at their rank, in its usual formats, with the run's
+ * batches. Undefined of a model of none.
+ */
+function shapeOfPapers(
+  optimizer: MethodName,
+  { config, options }: SizedRun,
+  capabilities: Capabilities,
+): TrainingShape | undefined {
+  const { model, vocabSize, batchSize, seqLen, activationCheckpointing } = options as MemoryInput;
+  if (presetOf(model) === undefined || vocabSize !== undefined) return undefined;
+  const usual = { config, options: { model, batchSize, seqLen, activationCheckpointing } };
+  const change = { optimizer, finetune: false, ...rankFor(optimizer, usual, false) };
+  return new Sizing(usual, capabilities).shape(change);
 }
 
 function isLike({ batchSize, seqLen, activationCheckpointing }: TrainingShape) {
@@ -154,20 +172,26 @@ function isLike({ batchSize, seqLen, activationCheckpointing }: TrainingShape) {
     activationCheckpointing === measured.activationCheckpointing;
 }
 
+function figuresOf(method: MethodName, { options }: SizedRun) {
+  const { model } = options as { model: PresetName };
+  const isOf = (figures: PaperFigures) => figures.method === method && figures.figures[model];
+  const figure = <Figures extends PaperFigures>(figures: Figures) => ({
+    ...figures,
+    figure: figures.figures[model]!,
+  });
+  return {
+    estimates: PAPER_ESTIMATES.filter(isOf).map(figure),
+    measured: PAPER_MEASURED.filter(isOf).map(figure),
+  };
+}
+
 function beside(
   bytes: number,
-  figures: readonly PaperFigures[],
-  method: MethodName,
-  { options }: SizedRun,
-): BesidePaper[] {
-  const { model } = options as { model: PresetName };
-  return figures.flatMap(({ paper, method: of, figures, less }) => {
-    const figure = figures[model];
-    if (of !== method || figure === undefined) return [];
-    const { unit } = PAPERS[paper], digits = figure.split(".")[1]?.length ?? 0;
-    const atMost = Number((bytes / unit).toFixed(digits)) <= Number(figure);
-    return [{ paper, figure, bytes: Number(figure) * unit, atMost, ...(!atMost && { less }) }];
-  });
+  { paper, figure, less }: Pick<PaperFigures, "paper" | "less"> & { readonly figure: string },
+): BesidePaper {
+  const { unit } = PAPERS[paper], digits = figure.split(".")[1]?.length ?? 0;
+  const atMost = Number((bytes / unit).toFixed(digits)) <= Number(figure);
+  return { paper, figure, bytes: Number(figure) * unit, atMost, ...(!atMost && { less }) };
 }
 
 function countedBytes(

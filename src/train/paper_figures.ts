@@ -115,6 +115,7 @@ export const PAPER_ESTIMATES: readonly PaperFigures[] = [
   },
   { paper: "scale", method: "adamw", figures: sizes("0.35", "0.81", "2.21", "8.04", "40.43") },
   { paper: "scale", method: "galore_adamw", figures: sizes("0.28", "0.61", "1.59", "4.76") },
+  { paper: "scale", method: "apollo", figures: sizes("0.28", "0.61", "1.59", "4.76") },
   {
     paper: "scale",
     method: "apollo_mini",

@@ -2,6 +2,7 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { CONSUMER_CARD } from "../../src/gpu/capabilities.ts";
 import { type LlamaConfig, type PresetName, PRESETS } from "../../src/model/config.ts";
+import { methodTable } from "../../src/report/method_table.ts";
 import { type MethodMemory, methodMemory } from "../../src/train/method_memory.ts";
 import type { MemoryInput } from "../../src/train/memory_options.ts";
 import { METHOD_NAMES } from "../../src/train/methods.ts";
@@ -10,6 +11,7 @@ import {
   PAPER_MEASURED,
   PAPER_MODELS,
   PAPER_RANKS,
+  PAPERS,
 } from "../../src/train/paper_figures.ts";
 
 const tables = new Map(
@@ -106,12 +108,55 @@ Deno.test("ours are at most the papers', but where those leave something out", (
 });
 
 Deno.test("with factored moments for embedding and head GaLore is at most its paper's figures, too", () => {
-  for (const model of PAPER_MODELS) {
-    for (const method of ["galore_adamw", "apollo", "galore_adamw8bit"]) {
-      const { estimates } = of(model, method, { embeddingOptimizer: "adam_factored" });
-      for (const { atMost, paper } of estimates) assert(atMost, `${paper} ${method} ${model}`);
+  const factored = { embeddingOptimizer: "adam_factored" } as const;
+  for (const { paper, method, figures } of PAPER_ESTIMATES) {
+    if (!["galore_adamw", "apollo", "galore_adamw8bit"].includes(method)) continue;
+    for (const [model, figure] of Object.entries(figures) as [PresetName, string][]) {
+      const { countedBytes, estimates } = of(model, method, factored);
+      const digits = figure.split(".")[1]?.length ?? 0, { unit } = PAPERS[paper];
+      const ours = Number((countedBytes / unit).toFixed(digits));
+      assert(ours <= Number(figure), `${paper} ${method} ${model}: ${ours}`);
+      assertEquals(estimates, [], "figures of other moments");
     }
   }
+});
+
+Deno.test("figures stand beside papers' runs alone: their ranks, and each method's usual formats", () => {
+  const count = (given: Partial<MemoryInput>, optimizer = "galore_adamw") => {
+    const { estimates, measured } = of(
+      "llama_1b",
+      optimizer,
+      { optimizer, ...given } as MemoryInput,
+    );
+    return [estimates.length, measured.length];
+  };
+  assertEquals(count({ rank: 512 }), [2, 0]);
+  assertEquals(count({}, "galore_adamw8bit"), [0, 1]);
+  // Of another batch no peak was measured; weights and states are the same.
+  assertEquals(count({ batchSize: 2 }), [2, 0]);
+  assertEquals(count({ batchSize: 2 }, "galore_adamw8bit"), [0, 0]);
+  for (
+    const other of [
+      { rank: 64 },
+      { embeddingOptimizer: "adam_factored" },
+      { embeddingAdam8bit: true },
+      { adam4bit: true, optimizer: "q_galore_adamw8bit" },
+      { weightQuant: true, optimizer: "galore_adamw8bit" },
+      { dtype: "float32" },
+      { vocabSize: 1000 },
+    ] as Partial<MemoryInput>[]
+  ) {
+    assertEquals(count(other, other.optimizer ?? "galore_adamw"), [0, 0], JSON.stringify(other));
+  }
+});
+
+Deno.test("what is stored has a star where it is above papers, whatever is counted", () => {
+  const { head, rows } = methodTable(tables.get("llama_1b")!);
+  const stored = (name: string) =>
+    rows.find(([method]) => method === name)![head.indexOf("stored")];
+  assertEquals(stored("adamw").at(-1), "*");
+  assert(of("llama_1b", "adamw").estimates.every(({ atMost }) => atMost));
+  assert(!stored("q_galore_adamw8bit").includes("*") && !stored("muon8bit").includes("*"));
 });
 
 Deno.test("peaks are at most what was measured of the same run, but with float32 moments", () => {
