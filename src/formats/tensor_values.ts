@@ -68,13 +68,16 @@ export function mergedValues(
 ): ReadValues {
   const base = isProduct ? undefined : valuesOf(reader, weight), left = valuesOf(reader, b.weight);
   const [rank, columns] = a.shape, total = elementsOf(weight);
-  let right: Promise<Float32Array> | undefined;
+  let kept: Promise<Float32Array> | undefined, next: number | undefined;
   return async (start, end) => {
     const first = Math.floor(start / columns), last = Math.ceil(end / columns);
-    const A = await (right ??= valuesOf(reader, a.weight)(0, elementsOf(a)));
+    const right = kept ?? valuesOf(reader, a.weight)(0, elementsOf(a));
+    // Kept while blocks follow each other, to the last: samples would keep that of every matrix.
+    kept = start === next && end < total ? right : undefined;
+    next = end;
+    const A = await right;
     const B = await left(first * rank, last * rank), size = (last - first) * columns;
     const sum = await base?.(first * columns, last * columns) ?? new Float32Array(size);
-    if (end === total) right = undefined; // as constants are: read in order
     addProduct(sum, { left: B, right: A, rank, scale });
     return sum.subarray(start - first * columns, end - first * columns);
   };

@@ -141,6 +141,8 @@ export function createParameters(
   format: WeightFormat,
 ): LlamaParameters {
   const all: Parameter[] = [];
+  // A product has one as well, so that all else is drawn as beside a matrix.
+  let index = 0;
 
   function add({ name, kind, shape }: ParameterDescription): Parameter {
     const offloaded = kind === "embedding" ? format.offloadedEmbedding : undefined;
@@ -160,12 +162,12 @@ export function createParameters(
     const spec = { name, shape, dtype, purpose: "weights", groupSize } as const;
     if (isAdapted && format.lora?.alone) {
       const weight = layOut(spec, () => null);
-      return { name, kind, shape, weight, trainable, kept: false, isProduct: true, index: -1 };
+      return { name, kind, shape, weight, trainable, kept: false, isProduct: true, index: index++ };
     }
     const host = offloaded && new HostMatrix(spec);
     const weight = host?.layout ?? allocator.tensor(spec);
     const kept = trainable || (isAdapted && !!format.lora?.merged);
-    const parameter = { name, kind, shape, weight, host, trainable, kept, index: all.length };
+    const parameter = { name, kind, shape, weight, host, trainable, kept, index: index++ };
     all.push(parameter);
     return parameter;
   }

@@ -23,6 +23,8 @@ export interface Effect {
   readonly options: readonly string[];
   /** Whether they have one; `options` are valid, with defaults, `given` is what the user set. */
   used(options: Values, given: Values): boolean;
+  /** Whether they are on unless switched off, which then is what has an effect. */
+  readonly isOnByDefault?: true;
   /** What they need, for a message that follows the option's name. */
   needs(options: Values): Phrase;
 }
@@ -50,11 +52,6 @@ export function only(
   return { options, used, needs: typeof needs === "function" ? needs : () => needs };
 }
 
-/** An effect that is the rule in some runs only. */
-export function where(applies: (given: Values) => boolean, effect: Effect): Effect {
-  return { ...effect, used: (options, given) => !applies(given) || effect.used(options, given) };
-}
-
 /** Whether the user gave an option. */
 export function isSet(name: string) {
   return (_: Values, given: Values) => given[name] !== undefined;
@@ -75,9 +72,10 @@ export function effectRules(effects: readonly Effect[]): Rule[] {
   return [...names].map((name): Rule => {
     const own = effects.filter(({ options }) => options.includes(name));
     return (options, given) => {
+      const changes = given[name] !== false || own.some(({ isOnByDefault }) => isOnByDefault);
       // An invalid value, or method, has a fault of its own.
-      const checked = given[name] !== undefined && given[name] !== false &&
-        options[name] !== undefined && options.optimizer !== undefined;
+      const checked = given[name] !== undefined && changes && options[name] !== undefined &&
+        options.optimizer !== undefined;
       const without = checked ? own.find(({ used }) => !used(options, given)) : undefined;
       return without && { option: name, message: without.needs(options) };
     };

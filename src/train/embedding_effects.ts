@@ -39,6 +39,19 @@ export function fullRankSummed(trainedBy: (options: Values) => unknown): Effect 
   );
 }
 
+/** Of when updates come: gradients of adapters alone are kept wherever they are clipped. */
+export function updatedLayerwise(trainedBy: (options: Values) => unknown): Effect {
+  return {
+    ...only(
+      ["layerwise"],
+      (options) => !trainsAdapters(method(options)) || trainedBy(options) !== undefined,
+      phrase`applies to more than adapters, whose gradients are small and kept where they are
+        clipped: ${option("trainEmbeddings", true)}`,
+    ),
+    isOnByDefault: true,
+  };
+}
+
 /** Whether gradients of attention and feed-forward matrices are of full rank. */
 export function formsWhole(options: Values): boolean {
   const row = method(options);
@@ -62,9 +75,3 @@ export function asksForEmbeddings({ trainEmbeddings, addTokens }: Values): Piece
 /** Whether pre-training has adapters beside the weights of a model, which stay as they are. */
 export const adaptsModel = (options: Values) =>
   trainsAdapters(method(options)) && options.from !== undefined;
-
-/** Of a run that starts from trained weights; only fine-tuning may freeze embedding and head. */
-export function trainsInt8Embeddings({ embeddingQuant, from, trainEmbeddings, addTokens }: Values) {
-  return embeddingQuant === true &&
-    (from !== undefined || trainEmbeddings === true || addTokens !== undefined);
-}

@@ -112,9 +112,9 @@ export const rankFields = section("Optimizer", {
 
 /** Its default depends on the run. */
 const maxGradNorm = z.number().min(0).optional().describe(
-  "clip gradients to this norm, 0: not at all. By the norm of all together with adapters and where " +
-    "several batches make a step; otherwise each matrix by its own, as updates are fused into the " +
-    "backward pass. Norms of projected matrices are those of the low-rank gradient",
+  "clip gradients to this norm, 0: not at all. By the norm of all together where adapters alone are " +
+    "trained, or several batches make a step; otherwise each matrix by its own, as updates are fused " +
+    "into the backward pass. Norms of projected matrices are those of the low-rank gradient",
 ).meta({ derived: `${FINETUNE_GRAD_NORM} in fine-tuning, otherwise 0` });
 
 /** Everything that determines the memory of a training run; `memory` accepts only these. */
@@ -314,12 +314,15 @@ export const restartFields = section("LoRA", {
   jaggedRestartSteps: count().optional().describe(
     "steps after which adapters are merged into the weights and begin anew",
   ).meta({
-    derived: `a quarter of the run's, at most ${MOST_RESTART_STEPS}`,
+    derived: `a quarter of the run's, at most ${MOST_RESTART_STEPS}, and no less than its warm-up`,
   }),
   jaggedRestartWarmupSteps: orNever().optional().describe(
     "steps of linear warm-up from 0 after each restart",
   ).meta({
-    derived: phrase`a tenth of ${option("jaggedRestartSteps")}, at most ${MOST_RESTART_WARMUP}`,
+    derived: phrase`a tenth of ${
+      option("jaggedRestartSteps")
+    }, from 2 to ${MOST_RESTART_WARMUP}; none
+      where that is below 4`,
   }),
 });
 

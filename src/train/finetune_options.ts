@@ -39,6 +39,7 @@ import {
   strings,
   textField,
   trainEmbeddings,
+  USUAL_LORA_RANK,
 } from "./fields.ts";
 import { effectRules } from "./effect.ts";
 import { FINETUNE_EFFECTS } from "./option_effects.ts";
@@ -138,6 +139,10 @@ const methodFields = section("Optimizer", {
   neftuneNoiseAlpha,
 });
 
+const finetuneLora = section("LoRA", {
+  loraRank: count().default(USUAL_LORA_RANK).describe("rank of the adapters").meta({ value: "r" }),
+});
+
 const finetuneSchedule = section("Schedule", {
   epochs: z.number().positive().optional().describe("passes over the examples").meta({
     derived: `${USUAL_EPOCHS}; over a small set up to ${MOST_EPOCHS}, in smaller batches, for ` +
@@ -193,6 +198,7 @@ export const finetuneOptions: Options<FinetuneOptions, FinetuneInput> = defineOp
     ...optimizerFields,
     ...methodFields,
     ...loraFields,
+    ...finetuneLora,
     ...loraRateFields,
     ...restartFields,
     ...finetuneSchedule,

@@ -1,7 +1,6 @@
 /** Of the method and its update. */
 import { option, phrase } from "../options/phrase.ts";
 import { type Effect, isSet, method, only, onlyWith, quantised, type Values } from "./effect.ts";
-import { trainsInt8Embeddings } from "./embedding_effects.ts";
 import {
   hasInt4Projection,
   hasMatrices,
@@ -9,7 +8,7 @@ import {
   isLowRank,
   takesInt8,
   trainsByAdam,
-  trainsWeights,
+  trainsFactors,
   writesWeights,
 } from "./method_fields.ts";
 import { hasRank, hasSpace } from "./methods.ts";
@@ -27,7 +26,6 @@ export const METHOD_EFFECTS: readonly Effect[] = [
     ({ layerwise }) => layerwise !== false,
     phrase`${option("layerwise", false)} keeps gradients in float32: give one of them`,
   ),
-  onlyWith(["layerwise"], trainsWeights, "updates in the backward pass are of"),
   onlyWith(["projQuant"], hasInt4Projection, "an INT4 projection needs"),
   onlyWith(["rank"], hasRank),
   onlyWith(["fira"], isLowRank),
@@ -101,31 +99,26 @@ export const UPDATE_EFFECTS: readonly Effect[] = [
   ),
 ];
 
-export const ROUNDING_EFFECTS: readonly Effect[] = [
-  onlyWith(["stochasticRound"], writesWeights, "stochastic rounding needs"),
-  only(
+/**
+ * Of stochastic rounding, by what a run writes: all that is not float32 is rounded so. `trainedBy` says
+ * what trains embedding and head, if anything does.
+ */
+export function roundingEffect(trainedBy: (options: Values) => unknown): Effect {
+  return only(
     ["stochasticRound"],
-    (options) => quantised(options).weightQuant || options.embeddingQuant === true,
-    phrase`applies to INT8 weights: ${option("weightQuant", true)}`,
-  ),
-];
-
-/** Of the rounding of weights that are trained already: also bfloat16's. */
-export const TRAINED_ROUNDING_EFFECTS: readonly Effect[] = [
-  only(
-    ["stochasticRound"],
-    (options) => writesWeights(method(options)),
-    ({ optimizer }) =>
-      `applies to INT8 and bfloat16 weights; the adapters of ${optimizer} are float32`,
-  ),
-  only(
-    ["stochasticRound"],
+    (options) => {
+      const row = method(options), embeddings = trainedBy(options) !== undefined;
+      const matrices = writesWeights(row);
+      if (!matrices && !embeddings && !trainsFactors(row)) return false;
+      return options.dtype !== "float32" || matrices && quantised(options).weightQuant ||
+        embeddings && options.embeddingQuant === true;
+    },
     (options) =>
-      quantised(options).weightQuant || trainsInt8Embeddings(options) ||
-      options.dtype !== "float32",
-    phrase`applies to INT8 and bfloat16 weights, not with ${option("dtype", "float32")}`,
-  ),
-];
+      options.dtype === "float32"
+        ? phrase`applies to INT8 and bfloat16 weights, not with ${option("dtype", "float32")}`
+        : `applies to INT8 and bfloat16 weights; the adapters of ${options.optimizer} are float32`,
+  );
+}
 
 export const ROPE_EFFECTS: readonly Effect[] = [
   only(

@@ -36,8 +36,9 @@ export interface DescribedMethod {
  */
 export function optimizerField(names: readonly MethodName[]) {
   const methods = Object.fromEntries(names.map((name): [string, DescribedMethod] => {
-    const method = methodOf(name), { title, about } = method;
-    return [name, { title, description: about, rankOption: rankOptionOf(method) }];
+    const method = methodOf(name), { title, about, result } = method;
+    const description = result ? `${about} ${result}` : about;
+    return [name, { title, description, rankOption: rankOptionOf(method) }];
   }));
   return z.enum([...names, ...names.flatMap((name) => methodOf(name).aliases)])
     .default(DEFAULT_METHOD).transform((name) => methodNamed(name)!)

@@ -12,6 +12,8 @@ export interface Method {
   readonly title: string;
   /** What it does, in a sentence or two. */
   readonly about: string;
+  /** What it makes, where that needs saying. */
+  readonly result?: string;
   /** All weights; or small adapters beside frozen matrices; or two factors in place of each matrix. */
   readonly trains: "weights" | "adapters" | "factors";
   /** Format of the projection matrices; `dtype` is that of the activations. */
@@ -280,8 +282,9 @@ export const METHODS = {
   },
   lora: {
     title: "LoRA",
-    about: "Trains small adapters next to frozen weights. The result is an adapter; from random " +
-      "weights a whole model, of which all but the adapted matrices are trained as well.",
+    about: "Trains small adapters next to frozen weights.",
+    result: "The result is an adapter; from random weights a whole model, of which all but the " +
+      "adapted matrices are trained as well.",
     trains: "adapters",
     weights: "dtype",
     rules: ADAM,
@@ -292,9 +295,8 @@ export const METHODS = {
   },
   qlora: {
     title: "QLoRA",
-    about:
-      "Trains small adapters next to weights frozen in 4 bits. Needs the least memory of all. " +
-      "The result is an adapter.",
+    about: "Trains small adapters next to weights frozen in 4 bits. Needs the least memory of all.",
+    result: "The result is an adapter.",
     trains: "adapters",
     weights: "nf4",
     rules: ADAM,
@@ -305,8 +307,8 @@ export const METHODS = {
   },
   relora: {
     title: "ReLoRA",
-    about: "Trains small adapters, merges them into the weights and begins anew, again and " +
-      "again. The result is a whole model.",
+    about: "Trains small adapters, merges them into the weights and begins anew, again and again.",
+    result: "The result is a whole model.",
     trains: "adapters",
     restarts: true,
     weights: "dtype",
@@ -318,8 +320,8 @@ export const METHODS = {
   },
   low_rank: {
     title: "Low-rank factorisation",
-    about: "Trains two small factors in place of each matrix, W = B·A, from random weights. The " +
-      "result is a whole model.",
+    about: "Trains two small factors in place of each matrix, W = B·A, from random weights.",
+    result: "The result is a whole model.",
     trains: "factors",
     weights: "dtype",
     rules: ADAM,

@@ -140,7 +140,7 @@ export async function openRun(
   const { prompts, data, warnings: notes } = await openInputs(recipe, onPreparation, from);
   warnings.push(...notes);
   const { steps, warmupSteps } = data, { lr, scheduler, minLrRatio } = options;
-  const restarting = withRestarts(recipe, steps);
+  const restarting = withRestarts(recipe, { steps, warmupSteps });
   recipe = restarting.recipe;
   warnings.push(...restarting.notes);
   const { jaggedRestartSteps: every, jaggedRestartWarmupSteps } = recipe.rates;

@@ -7,21 +7,16 @@
  */
 import { option, phrase } from "../options/phrase.ts";
 import { adapterEffects, GIVEN_ADAPTER_EFFECTS, LORA_PLUS_EFFECTS } from "./adapter_effects.ts";
-import { type Effect, isSet, method, only, type Values, where } from "./effect.ts";
+import { type Effect, isSet, method, only, type Values } from "./effect.ts";
 import {
   adaptsModel,
   asksForEmbeddings,
   embeddingsFrozen,
   embeddingsTrained,
   fullRankSummed,
+  updatedLayerwise,
 } from "./embedding_effects.ts";
-import {
-  METHOD_EFFECTS,
-  ROPE_EFFECTS,
-  ROUNDING_EFFECTS,
-  TRAINED_ROUNDING_EFFECTS,
-  UPDATE_EFFECTS,
-} from "./method_effects.ts";
+import { METHOD_EFFECTS, ROPE_EFFECTS, roundingEffect, UPDATE_EFFECTS } from "./method_effects.ts";
 import { restarts, trainsAdapters } from "./method_fields.ts";
 import { presetOf } from "./presets.ts";
 
@@ -43,8 +38,8 @@ export const PRETRAIN_EFFECTS: readonly Effect[] = [
   ...METHOD_EFFECTS,
   fullRankSummed(pretrainsEmbeddings),
   ...UPDATE_EFFECTS,
-  ...ROUNDING_EFFECTS.map((effect) => where(({ from }) => from === undefined, effect)),
-  ...TRAINED_ROUNDING_EFFECTS.map((effect) => where(({ from }) => from !== undefined, effect)),
+  updatedLayerwise(pretrainsEmbeddings),
+  roundingEffect(pretrainsEmbeddings),
   ...adapterEffects(({ from }) => from === undefined),
   ...LORA_PLUS_EFFECTS,
   only(
@@ -78,7 +73,8 @@ export const FINETUNE_EFFECTS: readonly Effect[] = [
   embeddingsTrained(({ addTokens }) => addTokens !== undefined),
   embeddingsFrozen(asksForEmbeddings),
   ...ROPE_EFFECTS,
-  ...TRAINED_ROUNDING_EFFECTS,
+  updatedLayerwise(asksForEmbeddings),
+  roundingEffect(asksForEmbeddings),
   only(
     ["epochs"],
     (_, { steps }) => steps === undefined,
@@ -135,6 +131,7 @@ export const MEMORY_EFFECTS: readonly Effect[] = [
     phrase`needs ${option("finetune", true)}: pre-training trains embedding and head anyway`,
   ),
   fullRankSummed(plansEmbeddings),
+  updatedLayerwise(plansEmbeddings),
   embeddingsTrained((options) => !plansFinetuning(options) && !adaptsModel(options)),
   embeddingsFrozen(plansEmbeddings),
 ];

@@ -2,9 +2,10 @@
 import { PRESETS } from "../model/config.ts";
 import { option, phrase } from "../options/phrase.ts";
 import type { Rule } from "../options/schema.ts";
-import { CONTINUE_METHODS, PRETRAIN_METHODS } from "./method_fields.ts";
-import type { MethodName } from "./methods.ts";
+import { CONTINUE_METHODS, PRETRAIN_METHODS, restarts } from "./method_fields.ts";
+import { type MethodName, methodOf } from "./methods.ts";
 import { looksLikePath, PRESET_NAMES, presetOf } from "./presets.ts";
+import { decidedRestarts, neverRises } from "./restart_times.ts";
 
 /** A run starts from random weights, or from those of a model. */
 export const startRule: Rule = ({ model, from }, given) => {
@@ -95,15 +96,32 @@ export const restartRules: readonly Rule[] = [
           `must be fewer than the run's ${steps} steps, got ${every}: it would never restart`,
       }
       : undefined,
-  ({ jaggedRestartWarmupSteps: warmup, jaggedRestartSteps: every }) =>
-    (warmup as number) >= (every as number)
+  (options) => {
+    // In fine-tuning, whose steps may follow from the data, what is open is decided later.
+    const { optimizer, jaggedRestartSteps: every, steps = 0, warmupSteps = 0 } =
+      options as Restarting;
+    if (!optimizer || !restarts(methodOf(optimizer)) || !(every ?? steps)) return undefined;
+    const message = neverRises(decidedRestarts(options as Restarting, { steps, warmupSteps }));
+    return message === undefined ? undefined : { option: "jaggedRestartWarmupSteps", message };
+  },
+  ({ jaggedRestartSteps: every, warmupSteps }) =>
+    (every as number) < (warmupSteps as number)
       ? {
-        option: "jaggedRestartWarmupSteps",
+        option: "jaggedRestartSteps",
         message:
-          `must be fewer than the ${every} steps from one restart to the next, got ${warmup}`,
+          `must be at least the ${warmupSteps} steps in which the learning rate rises, got ${every}`,
       }
       : undefined,
 ];
+
+/** What decides when adapters restart. */
+interface Restarting {
+  readonly optimizer?: MethodName;
+  readonly jaggedRestartSteps?: number;
+  readonly jaggedRestartWarmupSteps?: number;
+  readonly steps?: number;
+  readonly warmupSteps?: number;
+}
 
 /** Refuses to resume a run and overwrite it at once. */
 export const overwriteRule: Rule = ({ overwriteOutput, resume }) =>

@@ -87,9 +87,9 @@ export interface MemoryOptions {
   /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */
   readonly embeddingAdam8bit?: boolean;
   /**
-   * Clip gradients to this norm, 0: not at all. By the norm of all together with adapters and where
-   * several batches make a step; otherwise each matrix by its own, as updates are fused into the
-   * backward pass. Norms of projected matrices are those of the low-rank gradient.
+   * Clip gradients to this norm, 0: not at all. By the norm of all together where adapters alone
+   * are trained, or several batches make a step; otherwise each matrix by its own, as updates are
+   * fused into the backward pass. Norms of projected matrices are those of the low-rank gradient.
    * @default 1 in fine-tuning, otherwise 0
    */
   readonly maxGradNorm: number;
@@ -325,9 +325,9 @@ export interface PretrainOptions {
   /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */
   readonly embeddingAdam8bit?: boolean;
   /**
-   * Clip gradients to this norm, 0: not at all. By the norm of all together with adapters and where
-   * several batches make a step; otherwise each matrix by its own, as updates are fused into the
-   * backward pass. Norms of projected matrices are those of the low-rank gradient.
+   * Clip gradients to this norm, 0: not at all. By the norm of all together where adapters alone
+   * are trained, or several batches make a step; otherwise each matrix by its own, as updates are
+   * fused into the backward pass. Norms of projected matrices are those of the low-rank gradient.
    * @default 1 in fine-tuning, otherwise 0
    */
   readonly maxGradNorm: number;
@@ -570,12 +570,12 @@ export interface PretrainOptions {
   readonly loraplusLrEmbedding?: number;
   /**
    * Steps after which adapters are merged into the weights and begin anew.
-   * @default a quarter of the run's, at most 5000
+   * @default a quarter of the run's, at most 5000, and no less than its warm-up
    */
   readonly jaggedRestartSteps?: number;
   /**
    * Steps of linear warm-up from 0 after each restart.
-   * @default a tenth of `jaggedRestartSteps`, at most 100
+   * @default a tenth of `jaggedRestartSteps`, from 2 to 100; none where that is below 4
    */
   readonly jaggedRestartWarmupSteps?: number;
   /**
@@ -763,9 +763,9 @@ export interface FinetuneOptions {
   /** @deprecated Former name of `embeddingOptimizer: "adamw8bit"`. */
   readonly embeddingAdam8bit?: boolean;
   /**
-   * Clip gradients to this norm, 0: not at all. By the norm of all together with adapters and where
-   * several batches make a step; otherwise each matrix by its own, as updates are fused into the
-   * backward pass. Norms of projected matrices are those of the low-rank gradient.
+   * Clip gradients to this norm, 0: not at all. By the norm of all together where adapters alone
+   * are trained, or several batches make a step; otherwise each matrix by its own, as updates are
+   * fused into the backward pass. Norms of projected matrices are those of the low-rank gradient.
    * @default 1 in fine-tuning, otherwise 0
    */
   readonly maxGradNorm: number;
@@ -996,7 +996,7 @@ export interface FinetuneOptions {
   readonly neftuneNoiseAlpha: number;
   /**
    * Rank of the adapters.
-   * @default 8; from random weights a quarter of the model's width
+   * @default 8
    */
   readonly loraRank: number;
   /**
@@ -1051,12 +1051,12 @@ export interface FinetuneOptions {
   readonly loraplusLrEmbedding?: number;
   /**
    * Steps after which adapters are merged into the weights and begin anew.
-   * @default a quarter of the run's, at most 5000
+   * @default a quarter of the run's, at most 5000, and no less than its warm-up
    */
   readonly jaggedRestartSteps?: number;
   /**
    * Steps of linear warm-up from 0 after each restart.
-   * @default a tenth of `jaggedRestartSteps`, at most 100
+   * @default a tenth of `jaggedRestartSteps`, from 2 to 100; none where that is below 4
    */
   readonly jaggedRestartWarmupSteps?: number;
   /**

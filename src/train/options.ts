@@ -149,7 +149,8 @@ export const pretrainOptions: Options<PretrainOptions, PretrainInput> = defineOp
       lr: options.lr ?? (from === undefined ? rates.pretrain! : rates.continue!),
       apolloScale: options.apolloScale ?? methodOf(optimizer).apollo?.scale ?? 1,
       ...(from !== undefined && loraSizes(options)),
-      warmupSteps: options.warmupSteps ?? Math.round(options.steps / 10),
+      warmupSteps: options.warmupSteps ??
+        Math.min(Math.round(options.steps / 10), options.jaggedRestartSteps ?? Infinity),
     };
   },
 });

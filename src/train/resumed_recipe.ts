@@ -7,7 +7,7 @@ import { chosenEmbeddingRule, embeddingOptimizerOf } from "./method_fields.ts";
 import type { Recipe } from "./recipe.ts";
 import type { RunState } from "./run_state.ts";
 
-type Saved = Pick<RunState, "shape" | "rates">;
+type Saved = Pick<RunState, "shape" | "rates" | "layerwise">;
 
 interface Resumed {
   readonly recipe: Recipe;
@@ -20,9 +20,10 @@ export function resumedRecipe(given: Recipe, saved: Saved): Resumed {
   const ranked = given.options.rank === "auto" ? withRanks(given, projection?.ranks ?? {}) : given;
   const clipped = withSavedClipping(ranked, saved);
   const reset = withSavedReset(clipped.recipe, saved);
-  const restarted = withSavedRestarts(reset.recipe, saved);
+  const kept = withSavedLayerwise(reset.recipe, saved);
+  const restarted = withSavedRestarts(kept.recipe, saved);
   const { recipe, notes } = withSavedEmbeddingRule(restarted, saved);
-  return { recipe, notes: [...clipped.notes, ...reset.notes, ...notes] };
+  return { recipe, notes: [...clipped.notes, ...reset.notes, ...kept.notes, ...notes] };
 }
 
 /** Checkpoints of versions that did not clip have no limit. */
@@ -61,6 +62,26 @@ function withSavedReset(recipe: Recipe, { rates: { momentumReset = 0 } }: Saved)
       phrase`moments begin anew as in the checkpoint: ${
         option("momentumReset", momentumReset)
       }, where a new run has ${usual}`,
+    ],
+  };
+}
+
+/** Gradients that wait for each other are clipped by their common norm; sums in INT8 cannot wait. */
+function withSavedLayerwise(recipe: Recipe, { layerwise }: Saved): Resumed {
+  const { options, shape } = recipe, { optimizer } = shape;
+  if (layerwise !== false || !wasLeftOpen(options, "layerwise") || optimizer.accumulatorQuant) {
+    return { recipe, notes: [] };
+  }
+  return {
+    recipe: {
+      ...recipe,
+      options: withDefaults(options, { layerwise }),
+      shape: { ...shape, optimizer: { ...optimizer, exchange: true } },
+    },
+    notes: [
+      phrase`gradients wait for the end of a step as in the checkpoint: ${
+        option("layerwise", layerwise)
+      }`,
     ],
   };
 }

@@ -22,6 +22,8 @@ export interface RunIdentity {
   readonly rates: Pick<OptimizerRates, "seed"> & Partial<OptimizerRates>;
   /** Name of the objective. */
   readonly objective: string;
+  /** The option, where it is known: it decides what is clipped by one norm. */
+  readonly layerwise?: boolean;
 }
 
 export interface RunState extends RunIdentity {
@@ -69,6 +71,7 @@ const schema = z.looseObject({
   shape,
   rates: z.looseObject({ seed: count }).optional(),
   objective: z.string().optional(),
+  layerwise: z.boolean().optional(),
   base: z.string().optional(),
   base_mark: z.string().optional(),
 });
@@ -117,11 +120,12 @@ function upgraded(old: FirstOptimizer): OptimizerShape {
 }
 
 /** The identity of a recipe's run. */
-export function identityOf({ config, shape, rates, objective }: Recipe): RunIdentity {
-  // How many processes train it is no part of a run.
+export function identityOf({ config, shape, rates, objective, options }: Recipe): RunIdentity {
+  // How many processes train it is no part of a run; why gradients wait otherwise is an option.
   const { exchange: _, ...optimizer } = shape.optimizer,
     { name } = objective ?? crossEntropyObjective;
-  return { config, shape: { ...shape, optimizer }, rates, objective: name };
+  const { layerwise } = options;
+  return { config, shape: { ...shape, optimizer }, rates, objective: name, layerwise };
 }
 
 /**
@@ -170,6 +174,7 @@ const OFFLOADED = "shape.offloadedEmbedding";
 
 /** What others are about, where their names do not say it. */
 const ABOUT: Readonly<Record<string, Phrase>> = {
+  "shape.lora.alone": phrase`whether factors take the place of matrices (${option("optimizer")})`,
   "shape.lora.merged": phrase`whether the result is a whole model (${option("optimizer")})`,
   "shape.optimizer.restarts": phrase`whether adapters restart (${option("optimizer")})`,
   "shape.embeddings": phrase`the format of embedding and head (${option("embeddingQuant")}, ${
@@ -241,10 +246,10 @@ export function changedRates(saved: RunIdentity, now: RunIdentity): Phrase | und
     : undefined;
 }
 
-function stepOf({ shape }: RunIdentity) {
+function stepOf({ shape, layerwise }: RunIdentity) {
   const { batchSize, activationQuant = false, optimizer } = shape;
   const { gradientAccumulation, accumulatorQuant = false } = optimizer;
-  return { batchSize, gradientAccumulation, activationQuant, accumulatorQuant };
+  return { batchSize, gradientAccumulation, activationQuant, accumulatorQuant, layerwise };
 }
 
 /**
@@ -294,10 +299,12 @@ export function leavesOf(value: unknown, path = ""): Record<string, string> {
 
 /**
  * Adapters of a run that continues a saved one: earlier versions had rsLoRA's √r in the alpha of each
- * module. Factors without a matrix have the rank of another option.
+ * module. Factors without a matrix have the rank of another option, and no alpha.
  */
 function comparable<Lora extends LoraShape>(lora: Lora): LoraShape | Record<string, unknown> {
-  if (lora.alone && "rank" in lora) return { ...lora, rank: undefined, factors: lora.rank };
+  if (lora.alone && "rank" in lora) {
+    return { ...lora, rank: undefined, alpha: undefined, factors: lora.rank };
+  }
   if (!("modules" in lora) || !lora.rankStabilised) return lora;
   const { rankStabilised: _, ...rest } = lora;
   const modules = Object.entries(lora.modules).map(([module, size]) => [

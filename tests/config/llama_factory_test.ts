@@ -131,7 +131,7 @@ for (
     ],
     [
       "galore",
-      "finetuning_type: full\nuse_galore: true\ngalore_layerwise: true\n" +
+      "finetuning_type: full\nuse_galore: true\ngalore_layerwise: false\n" +
       "galore_target: mlp,self_attn\ngalore_rank: 128\ngalore_scale: 2.0\n" +
       "galore_update_interval: 50\n",
       {
@@ -141,6 +141,7 @@ for (
         embeddingQuant: false,
         rank: 128,
         galoreScale: 2,
+        layerwise: false,
         updateProjGap: 50,
         trainEmbeddings: true,
       },

@@ -178,8 +178,8 @@ for (
       'stochasticRound: applies to INT8 and bfloat16 weights, not with dtype: "float32"',
     ],
     [
-      { model: "llama_nano", optimizer: "adamw", stochasticRound: true },
-      "stochasticRound: applies to INT8 weights: weightQuant: true",
+      { from: "x", optimizer: "lora", stochasticRound: true },
+      "stochasticRound: applies to INT8 and bfloat16 weights; the adapters of lora are float32",
     ],
   ] as const
 ) {

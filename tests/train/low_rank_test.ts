@@ -11,6 +11,7 @@ import type { WeightFile } from "../../src/formats/weight_file.ts";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { Scope } from "../../src/gpu/scope.ts";
 import type { Batch } from "../../src/model/batch.ts";
+import { initializeAll } from "../../src/model/initialize.ts";
 import { uploadRope } from "../../src/model/llama.ts";
 import { PROJECTIONS } from "../../src/model/description.ts";
 import {
@@ -31,6 +32,7 @@ import { trainingShape } from "../../src/train/method.ts";
 import { METHODS } from "../../src/train/methods.ts";
 import { pretrainOptions } from "../../src/train/options.ts";
 import { planMemory } from "../../src/train/plan.ts";
+import { decidedRestarts } from "../../src/train/restart_times.ts";
 import { readRunState, type RunState } from "../../src/train/run_state.ts";
 import { RecordedStep } from "../../src/train/step.ts";
 import { assertCloseToLargest } from "../model/support_lora.ts";
@@ -302,6 +304,8 @@ trainingTest("relora by epochs: restarts by the run's length, and a whole model"
     const steps = events.filter(({ type }) => type === "step").length;
     const { rates } = await readCheckpointState(join(folder, `run/checkpoint-${steps}`));
     assertEquals(rates.jaggedRestartSteps, Math.ceil(steps / 4));
+    const { options } = JSON.parse(await Deno.readTextFile(join(folder, "run/run.json")));
+    assertEquals(options.jaggedRestartSteps, Math.ceil(steps / 4));
     using result = await openPretrained(join(folder, "run/model"));
     assertEquals(result.config.hiddenSize, (await readBaseConfig(model)).hiddenSize);
     const never = await runFinetuning(own({ jaggedRestartSteps: 500, output: join(folder, "no") }));
@@ -348,6 +352,20 @@ gpuTest("the product of new factors has the variance of the usual weights", asyn
   }
 });
 
+gpuTest("beside factors, all else begins as beside matrices", async (gpu) => {
+  const first = async (optimizer: "adamw" | "low_rank") => {
+    using scope = new Scope(gpu);
+    const options = pretrainOptions.parse({ model: "./-", data: ["-"], output: "-", optimizer });
+    const shape = trainingShape({ ...options, batchSize: 1, seqLen: 8 }, TINY);
+    const { model: { parameters }, scratch } = buildTraining(scope, TINY, shape, gpu.capabilities);
+    await initializeAll(gpu, TINY, parameters, { seed: 5, scratch });
+    return await Promise.all(
+      [parameters.embedding, parameters.head].map(({ weight }) => gpu.read(weight)),
+    );
+  };
+  assertEquals(await first("low_rank"), await first("adamw"));
+});
+
 Deno.test("a rank is a quarter of the width from random weights, and at most a matrix's sides", () => {
   const lora = (options: Record<string, unknown>) =>
     memoryOptions.parse({ model: "llama_60m", optimizer: "lora", ...options });
@@ -356,6 +374,18 @@ Deno.test("a rank is a quarter of the width from random weights, and at most a m
     false,
     undefined,
   ]);
+});
+
+Deno.test("restarts that are left open come after the warm-up, and rates rise in two steps at least", () => {
+  const decided = (steps: number, warmupSteps: number, open = {}) =>
+    Object.values(decidedRestarts(open, { steps, warmupSteps }));
+  assertEquals(decided(100, 10), [25, 2]);
+  assertEquals(decided(12, 1), [3, 0]);
+  assertEquals(decided(100, 60), [60, 6]);
+  assertEquals(decided(100_000, 10_000), [10_000, 100]);
+  const given = { model: "llama_nano", data: ["-"], output: "-", optimizer: "relora" } as const;
+  const { warmupSteps } = pretrainOptions.parse({ ...given, steps: 1000, jaggedRestartSteps: 20 });
+  assertEquals(warmupSteps, 20);
 });
 
 const REFUSED: readonly (readonly [Record<string, unknown>, string])[] = [
@@ -381,6 +411,14 @@ const REFUSED: readonly (readonly [Record<string, unknown>, string])[] = [
   [
     { optimizer: "relora", jaggedRestartSteps: 20, jaggedRestartWarmupSteps: 20 },
     "jaggedRestartWarmupSteps: must be fewer than the 20 steps from one restart to the next, got 20",
+  ],
+  [
+    { optimizer: "relora", steps: 100, jaggedRestartWarmupSteps: 30 },
+    "jaggedRestartWarmupSteps: must be fewer than the 25 steps from one restart to the next, got 30",
+  ],
+  [
+    { optimizer: "relora", steps: 100, warmupSteps: 60, jaggedRestartSteps: 20 },
+    "jaggedRestartSteps: must be at least the 60 steps in which the learning rate rises, got 20",
   ],
 ];
 

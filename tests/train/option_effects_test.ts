@@ -13,12 +13,14 @@ import { uploadRope } from "../../src/model/llama.ts";
 import { OptionsError } from "../../src/options/faults.ts";
 import { buildTraining } from "../../src/train/build.ts";
 import { effective } from "../../src/train/effect.ts";
-import { FINETUNE_EFFECTS } from "../../src/train/option_effects.ts";
+import { FINETUNE_EFFECTS, PRETRAIN_EFFECTS } from "../../src/train/option_effects.ts";
 import { type FinetuneOptions, finetuneOptions } from "../../src/train/finetune_options.ts";
 import { initializeAdapters } from "../../src/train/initialize_adapters.ts";
 import { optimizerRates, trainingShape } from "../../src/train/method.ts";
 import { FINETUNE_METHODS, isLowRank } from "../../src/train/method_fields.ts";
 import { METHOD_NAMES, type MethodName, methodOf } from "../../src/train/methods.ts";
+import { clippingOf } from "../../src/optim/optimizer_shape.ts";
+import { pretrainOptions } from "../../src/train/options.ts";
 import { memoryOptions } from "../../src/train/memory_options.ts";
 import { planMemory } from "../../src/train/plan.ts";
 import { RecordedStep } from "../../src/train/step.ts";
@@ -146,7 +148,7 @@ for (const optimizer of FINETUNE_METHODS) {
 
 Deno.test("memory: an option changes the plan, or is refused", () => {
   // These change what is trained or shown, not its size.
-  const free = ["loraAlpha", "useRslora", "loraDropout", "fit", "allocate"];
+  const free = ["loraAlpha", "useRslora", "loraDropout", "fit", "allocate", "table", "plot"];
   const values: Record<string, unknown> = {
     ...CHANGES,
     activationCheckpointing: true,
@@ -205,6 +207,8 @@ for (
     [{ earlyStoppingThreshold: 1 }, "earlyStoppingThreshold: needs earlyStoppingPatience"],
     [{ sampleTokens: 9 }, "sampleTokens: needs samplePrompt"],
     [{ optimizer: "lora", stochasticRound: true }, "stochasticRound: applies to INT8 and bfloat16"],
+    [{ optimizer: "lora", layerwise: false }, "layerwise: applies to more than adapters, whose"],
+    [{ optimizer: "qlora", layerwise: true }, "layerwise: applies to more than adapters, whose"],
     [
       { optimizer: "lora", useDora: true, loraTarget: ["all", "lm_head"] },
       "useDora: is of projections: leave embed_tokens and lm_head out of loraTarget, or train them",
@@ -275,6 +279,43 @@ Deno.test("beside adapters, the gradients of embedding and head are summed in IN
     // 3 of 4 bytes of each element, less a block of rows in which the sums are read.
     const tables = 2 * config.vocabSize * config.hiddenSize;
     assert(saved > 3 * tables - (40 << 20) && saved <= 3 * tables, `${saved}`);
+  }
+});
+
+Deno.test("beside other weights, adapters wait for a common norm where that is asked for", () => {
+  const tuned = { model: "-", data: ["-"], output: "-", optimizer: "lora" } as const;
+  assertEquals(
+    finetuneOptions.parse({ ...tuned, trainEmbeddings: true, layerwise: false }).layerwise,
+    false,
+  );
+  for (const optimizer of ["lora", "relora", "low_rank"] as const) {
+    const given = { model: "llama_nano", data: ["-"], output: "-", optimizer, maxGradNorm: 1 };
+    for (const [layerwise, expected] of [[true, "matrix"], [false, "step"]] as const) {
+      const options = pretrainOptions.parse({ ...given, layerwise });
+      const { optimizer: shape } = trainingShape(options, PRESETS.llama_nano);
+      assertEquals(clippingOf(shape, false), expected, optimizer);
+      assertEquals(effective(PRETRAIN_EFFECTS, { ...given, layerwise }).layerwise, layerwise);
+    }
+  }
+});
+
+Deno.test("what is written, and its format, decide whether it is rounded stochastically", () => {
+  const start = { model: "llama_nano", data: ["-"], output: "-", stochasticRound: true };
+  for (
+    const given of [
+      { optimizer: "lora", embeddingQuant: true, dtype: "float32" },
+      { optimizer: "low_rank" },
+      { optimizer: "low_rank", embeddingQuant: true, dtype: "float32" },
+      { optimizer: "relora" },
+      { optimizer: "relora", weightQuant: true, dtype: "float32" },
+    ] as const
+  ) {
+    assert(pretrainOptions.parse({ ...start, ...given }).stochasticRound, `${given.optimizer}`);
+  }
+  for (const optimizer of ["low_rank", "relora", "lora"] as const) {
+    const exact = () => pretrainOptions.parse({ ...start, optimizer, dtype: "float32" });
+    const { message } = assertThrows(exact, OptionsError);
+    assert(message.includes('not with dtype: "float32"'), message);
   }
 });
 

@@ -153,12 +153,12 @@ for (
     [{ optimizer: "qlora", from: "-", weightQuant: true }, "weightQuant: INT8 weights need"],
     [{ optimizer: "galore_adamw", projQuant: true }, "projQuant: an INT4 projection needs"],
     [
-      { optimizer: "adamw", stochasticRound: true },
-      "stochasticRound: applies to INT8 weights: weightQuant: true",
+      { optimizer: "adamw", dtype: "float32", stochasticRound: true },
+      'stochasticRound: applies to INT8 and bfloat16 weights, not with dtype: "float32"',
     ],
     [
-      { weightQuant: false, stochasticRound: true },
-      "stochasticRound: applies to INT8 weights: weightQuant: true",
+      { weightQuant: false, dtype: "float32", stochasticRound: true },
+      'stochasticRound: applies to INT8 and bfloat16 weights, not with dtype: "float32"',
     ],
     [{ rank: "auto", optimizer: "adamw" }, "or q_apollo or q_apollo_mini or low_rank, got adamw"],
     [{ rank: 8, optimizer: "muon" }, "rank: needs the optimizer q_galore_adamw8bit or galore_ada"],

@@ -101,6 +101,29 @@ trainingTest(
 );
 
 trainingTest(
+  "a run that clips by the common norm goes on so, or says that it does not",
+  () =>
+    withWorkshop(async ({ folder, options }) => {
+      const begun = { optimizer: "adamw", steps: 4, saveEvery: 2, maxGradNorm: 0.1 };
+      const waiting = { ...begun, layerwise: false };
+      await runTraining(options("whole", waiting));
+      await runTraining(options("stopped", waiting), { until: 2 });
+      const resumed = async (change: Record<string, unknown>, until?: number) => {
+        const own = options("stopped", { ...change, resume: "auto" });
+        const { events } = await runTraining(own, { until });
+        return events.flatMap((event) => event.type === "warning" ? [event.message] : []).join();
+      };
+      assertStringIncludes(await resumed(begun, 3), "as in the checkpoint: layerwise: false");
+      const other = await resumed({ ...begun, layerwise: true }, 3);
+      assertStringIncludes(other, "other options: layerwise was false, is true");
+      await runTraining(options("again", waiting), { until: 2 });
+      await runTraining(options("again", { ...begun, resume: "auto" }));
+      const bytes = (run: string) => Deno.readFile(join(folder, run, "model/model.safetensors"));
+      assertEquals(await bytes("again"), await bytes("whole"));
+    }),
+);
+
+trainingTest(
   "what is compared of two runs, each difference by its name",
   () =>
     withWorkshop(async ({ options }) => {
