@@ -6,14 +6,17 @@ export function commandLine(args: readonly string[]): string {
   return [PROGRAM, ...args.map((word) => quoted(word))].join(" ");
 }
 
-/** The command that resumes the run of these words, which replace what was said of a start. */
-export function resuming(args: readonly string[]): string {
+/**
+ * The command that resumes the run of these words, which replace what was said of a start; `before` it
+ * what launches it.
+ */
+export function resuming(args: readonly string[], before: readonly string[] = []): string {
   const words: string[] = [];
   for (let at = 0; at < args.length; at++) {
     if (args[at] === "--resume") at++; // and its value
     else if (!/^--(no-)?overwrite-output(=|$)|^--resume=/.test(args[at])) words.push(args[at]);
   }
-  return commandLine([...words, "--resume", "auto"]);
+  return [...before, commandLine([...words, "--resume", "auto"])].join(" ");
 }
 
 /** A word for sh and its relatives, or on Windows for PowerShell and cmd. */

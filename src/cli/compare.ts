@@ -13,6 +13,8 @@ import type { CompareRecord } from "../compare/record.ts";
 import { resultTable, sweepText, trainedText } from "../compare/table.ts";
 import { spell } from "../options/phrase.ts";
 import { FLAGS } from "../options/spelling.ts";
+import { UserError } from "../options/user_error.ts";
+import { launched } from "../parallel/launch.ts";
 import { formatTable } from "../text.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 import { commandLine } from "./command_line.ts";
@@ -55,6 +57,14 @@ export const compareFinetune: Command = {
 };
 
 async function run(kind: ComparedKind, options: CompareOptions, io: Io): Promise<number> {
+  const launch = launched();
+  if (launch) {
+    throw new UserError(
+      `compare trains in one process, and a launcher has started ${launch.size}, or the shell in ` +
+        `which it runs (${launch.variable})`,
+      `start it without mpirun, or remove the variable: env -u ${launch.variable} …`,
+    );
+  }
   // Their faults need no GPU.
   comparedMethods(kind, options);
   const model = kind === "finetune" ? options.model : options.from;

@@ -2,7 +2,7 @@
 import { dirname, join } from "../packages/std_path.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { spell } from "../options/phrase.ts";
-import { launcherWaits } from "../parallel/launch.ts";
+import { launched, launcherWaits, launcherWords } from "../parallel/launch.ts";
 import { openRanks } from "../parallel/open_ranks.ts";
 import type { Ranks } from "../parallel/ranks.ts";
 import { FLAGS } from "../options/spelling.ts";
@@ -29,7 +29,7 @@ export async function runTraining(
   create: (gpu: Gpu, preparing: Preparing) => Promise<Trainer>,
   io: Io,
 ): Promise<number> {
-  const ranks = openRanks(), gpu = await openGpu(io);
+  const ranks = openedRanks(io), gpu = await openGpu(io);
   const progress = new Progress(io).start();
   progress.prepare("reading model and data");
   const show = (event: TrainingEvent) => {
@@ -50,7 +50,7 @@ export async function runTraining(
     // Of steps that do not take seconds, their own events are enough.
     if (event.phase !== "training" || event.part) print(event);
   };
-  let trainer: Trainer | undefined, report: string | undefined;
+  let trainer: Trainer | undefined, report: string | undefined, stopped = false;
   if (ranks.size > 1 && !launcherWaits()) io.log(LITTLE_TIME);
   const withdraw = io.describeStop(() => stopping(trainer, ranks));
   try {
@@ -60,15 +60,26 @@ export async function runTraining(
     const isFirst = ranks.rank === 0;
     const run = isFirst ? reportedRun(trainer, { ...running, onReport }) : trainer.run(running);
     for await (const event of run) show(event);
-    // Whatever fails ends this process without it, and with this process the launcher ends the others.
-    await ranks.close();
+    // One code for all: the launcher ends what goes on when one has another than 0.
+    const asked = await ranks.gather(Uint8Array.of(Number(io.signal.aborted)));
+    stopped = asked.some(([each]) => each === 1);
   } finally {
     withdraw();
     progress.stop();
     gpu.close();
     if (report !== undefined) io.log(`report: ${report}`);
   }
-  return io.signal.aborted ? EXIT.interrupted : EXIT.done;
+  // Whatever fails ends this process without it, and with this process the launcher ends the others.
+  await ranks.close();
+  return stopped ? EXIT.interrupted : EXIT.done;
+}
+
+/** Of the processes that a launcher started; rank 0 says for whom it waits, and not for ever. */
+function openedRanks({ log, signal }: Io): Ranks {
+  const launch = launched();
+  if (launch?.rank !== 0) return openRanks();
+  log(`waiting for all ${launch.size} processes`);
+  return openRanks({ onWait: log, signal });
 }
 
 const LITTLE_TIME =
@@ -83,7 +94,8 @@ function afterStop({ step, saved: { checkpoint } }: DoneEvent, io: Io): void {
   }
   const run = dirname(checkpoint), command = (...words: string[]) => `  ${commandLine(words)}`;
   io.log(`saved: ${checkpoint}, after step ${step}. To go on:`);
-  io.log(`  ${resuming(io.args)}`);
+  const launch = launched();
+  io.log(`  ${resuming(io.args, launch && launcherWords(launch))}`);
   io.log("To try it as it is, and to save it as a model:");
   io.log(command("generate", "--model", run, "--prompt", "Once upon a time"));
   io.log(command("export", "--model", run, "--output", join(run, `model-${step}`)));

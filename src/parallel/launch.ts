@@ -10,6 +10,8 @@ export interface Launch {
   readonly rank: number;
   /** Processes. */
   readonly size: number;
+  /** The variable of the environment that says how many. */
+  readonly variable: string;
 }
 
 /** The variables that say so, with the number of processes first. */
@@ -22,9 +24,9 @@ const VARIABLES: readonly (readonly [MpiFamily, size: string, rank: string])[] =
 export function launched(
   read: (name: string) => string | undefined = variable,
 ): Launch | undefined {
-  for (const [family, size, rank] of VARIABLES) {
-    const [count, own] = [size, rank].map((name) => Number(read(name) ?? NaN));
-    if (count > 1 && own >= 0 && own < count) return { family, rank: own, size: count };
+  for (const [family, variable, rank] of VARIABLES) {
+    const [size, own] = [variable, rank].map((name) => Number(read(name) ?? NaN));
+    if (size > 1 && own >= 0 && own < size) return { family, rank: own, size, variable };
   }
 }
 
@@ -37,7 +39,14 @@ export function launcherWaits(): boolean {
     Number(variable("OMPI_MCA_odls_base_sigkill_timeout") ?? 1) > 1;
 }
 
-function variable(name: string): string | undefined {
+/** The words before a command that start it in as many processes again. */
+export function launcherWords({ family, size }: Launch): string[] {
+  // Open MPI would bind each process to one core of the processor.
+  return ["mpirun", ...family === "openmpi" ? ["--bind-to", "none"] : [], "-n", `${size}`];
+}
+
+/** As far as it may be read. */
+export function variable(name: string): string | undefined {
   const { state } = Deno.permissions.querySync({ name: "env", variable: name });
   return state === "granted" ? Deno.env.get(name) : undefined;
 }

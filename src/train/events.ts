@@ -81,6 +81,8 @@ export interface Summary {
   readonly subspace_refreshes_fixed_interval: number;
   /** Name of the adapter. */
   readonly adapter: string;
+  /** Processes that trained it together, where they were several. */
+  readonly ranks?: number;
   /** What was learned of which examples; absent for runs on text. */
   readonly data?: DataReport;
 }

@@ -31,7 +31,7 @@ async function batchForExamples(
   tokenizer: Tokenizer,
   vocabSize: number,
 ): Promise<number | undefined> {
-  const { steps, epochs, batchSize } = options;
+  const { steps, epochs, batchSize, gradientAccumulation } = options;
   const asked = steps !== undefined || epochs !== undefined;
   if (asked || !wasLeftOpen(options, "gradientAccumulation")) return undefined;
   try {
@@ -40,7 +40,8 @@ async function batchForExamples(
     const bytes = listed.flatMap(({ files }) => files).reduce((sum, { size }) => sum + size, 0);
     if (bytes > SMALL_BYTES) return undefined;
     const { rowsPerEpoch } = await InstructStream.open({ ...shared, split: "train" });
-    return batchOfSmallSet(rowsPerEpoch, batchSize);
+    // Left open it is one of each rank.
+    return batchOfSmallSet(rowsPerEpoch, batchSize, gradientAccumulation);
   } catch {
     return undefined;
   }

@@ -87,6 +87,7 @@ export interface RunResults extends
     | "tokens"
     | "adapter"
     | "embedding_optimizer"
+    | "ranks"
   > {
   /** Steps done. */
   readonly steps: number;

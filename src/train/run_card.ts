@@ -6,6 +6,7 @@ import { type FinetuneOptions, finetuneOptions } from "./finetune_options.ts";
 import { chosenEmbeddingRule, embeddingOptimizerOf } from "./method_fields.ts";
 import { methodOf } from "./methods.ts";
 import { type PretrainOptions, pretrainOptions } from "./options.ts";
+import { ofOneRank } from "./rank_options.ts";
 import type { RunResults } from "./recipe.ts";
 
 export interface RunCard {
@@ -20,7 +21,7 @@ export interface RunCard {
 
 /** Writes README.md into the folder of a trained model or adapter. */
 export async function writeRunCard(folder: string, card: RunCard): Promise<void> {
-  const { kind, options, base, chat, results } = card;
+  const { kind, base, chat, results } = card, options = ofOneRank(card.options, results.ranks);
   const { optimizer, output } = options, { title, about } = methodOf(optimizer);
   const finetuned = "template" in options;
   const made = finetuned
@@ -89,5 +90,6 @@ function factsOf(results: RunResults): [string, string | undefined][] {
       last === undefined ? undefined : `${loss(last)} (perplexity ${perplexity?.toFixed(2)})`,
     ],
     ["GPU", results.adapter],
+    ["Processes", results.ranks === undefined ? undefined : `${results.ranks}, with a GPU each`],
   ];
 }

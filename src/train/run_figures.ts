@@ -77,6 +77,7 @@ export function runSummary(gpu: Gpu, run: OpenRun, progress: Progress): Summary 
     subspace_refreshes: optimizer.refreshes.total,
     subspace_refreshes_fixed_interval: optimizer.refreshes.projectors.length * fixed,
     adapter: adapterName(gpu.adapter),
+    ...run.team && { ranks: run.team.ranks.size },
     data: data.report,
   };
 }

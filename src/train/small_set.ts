@@ -34,9 +34,12 @@ export interface RunLength {
   readonly small: boolean;
 }
 
-/** Sequences per batch that leave enough steps in the usual passes, at most `usual`. */
-export function batchOfSmallSet(rows: number, usual: number): number {
-  return Math.min(usual, Math.max(1, Math.floor(USUAL_EPOCHS * rows / LEAST_STEPS)));
+/**
+ * Sequences per batch that leave enough steps in the usual passes, at most `usual`, where a step takes
+ * so many `batches`.
+ */
+export function batchOfSmallSet(rows: number, usual: number, batches = 1): number {
+  return Math.min(usual, Math.max(1, Math.floor(USUAL_EPOCHS * rows / LEAST_STEPS / batches)));
 }
 
 /**

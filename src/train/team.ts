@@ -6,7 +6,6 @@
 import { Crc32 } from "../formats/checkpoint/checksum.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { option, phrase } from "../options/phrase.ts";
-import { withDefaults } from "../options/schema.ts";
 import { UserError } from "../options/user_error.ts";
 import { gatherText, type Ranks, ranksText } from "../parallel/ranks.ts";
 import type { Training } from "./build.ts";
@@ -23,17 +22,6 @@ const GO_ON = 0x10, STOP = 0x11;
 
 /** Bytes that are read at a time for a checksum. */
 const CHECKED_BYTES = 16 << 20;
-
-/** Options of a run whose step all ranks share: its accumulation counts the batches of all. */
-export function ofAllRanks<Options extends { readonly gradientAccumulation: number }>(
-  options: Options,
-  ranks: Ranks | undefined,
-): Options {
-  const { size } = ranks ?? { size: 1 };
-  if (size === 1) return options;
-  const change = { gradientAccumulation: size * options.gradientAccumulation };
-  return withDefaults(options, change as Partial<Options>);
-}
 
 /** The recipe with gradients that wait for their exchange, if it can be shared by these ranks. */
 export function sharedRecipe(recipe: Recipe, ranks: Ranks | undefined): Recipe {

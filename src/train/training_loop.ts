@@ -22,6 +22,7 @@ import type {
 import { LossWatch } from "./loss_watch.ts";
 import { Metrics, writeSummary } from "./metrics.ts";
 import type { OpenRun } from "./open_run.ts";
+import { ofOneRank } from "./rank_options.ts";
 import { evalEvent, planEvent, runSummary, warningEvent } from "./run_figures.ts";
 import { isDue } from "./run_notes.ts";
 import { RunRecorder } from "./run_record.ts";
@@ -83,7 +84,8 @@ export class TrainingLoop {
     if (team && team.ranks.rank > 0) {
       return await follow(team, this.#stepping, this.#submitted, running.signal);
     }
-    using recorder = new RunRecorder(options, () => this.#submitted.takeRefreshes());
+    const given = ofOneRank(options, team?.ranks.size);
+    using recorder = new RunRecorder(given, () => this.#submitted.takeRefreshes());
     for await (const event of this.#run(running)) {
       await recorder.handle(event);
       yield event;

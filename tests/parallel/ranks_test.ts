@@ -1,6 +1,6 @@
 /** Processes that speak to each other through MPI. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { launched } from "../../src/parallel/launch.ts";
+import { launched, launcherWords } from "../../src/parallel/launch.ts";
 import { ALONE } from "../../src/parallel/ranks.ts";
 import { inRanks, mpiTest } from "./support.ts";
 
@@ -79,8 +79,11 @@ Deno.test("a launcher tells by the environment, as far as that makes sense", () 
     family: "openmpi",
     rank: 3,
     size: 4,
+    variable: "OMPI_COMM_WORLD_SIZE",
   });
-  assertEquals(told({ PMI_SIZE: "2", PMI_RANK: "0" }), { family: "mpich", rank: 0, size: 2 });
+  const mpich = { family: "mpich", rank: 0, size: 2, variable: "PMI_SIZE" } as const;
+  assertEquals(told({ PMI_SIZE: "2", PMI_RANK: "0" }), mpich);
+  assertEquals(launcherWords(mpich), ["mpirun", "-n", "2"]);
   // `mpirun -n 1`, and variables of something else.
   assertEquals(told({ PMI_SIZE: "1", PMI_RANK: "0" }), undefined);
   assertEquals(told({ OMPI_COMM_WORLD_SIZE: "2" }), undefined);

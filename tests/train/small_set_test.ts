@@ -23,6 +23,15 @@ Deno.test("a small set gets smaller batches, and more passes where these are not
   ]);
 });
 
+Deno.test("batches of several ranks leave as many steps together", () => {
+  const found = [40, 134, 800, 10_000].map((rows) => {
+    const batchSize = batchOfSmallSet(rows, 4, 4);
+    return [rows, batchSize, runLength(rows, { batchSize, gradientAccumulation: 4 }).steps];
+  });
+  // By hand: 3 passes over 800 rows in steps of 4 · 4 are 150.
+  assertEquals(found, [[40, 1, 100], [134, 1, 101], [800, 4, 150], [10_000, 4, 1875]]);
+});
+
 Deno.test("what is asked for is done, however few the steps", () => {
   assertEquals(runLength(5, { ...USUAL, epochs: 3 }), { steps: 4, epochs: 3, small: false });
   assertEquals(runLength(5, { ...USUAL, steps: 2 }), { steps: 2, epochs: 1.6, small: false });
