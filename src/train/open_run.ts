@@ -2,6 +2,7 @@
 import { MANIFEST_FILE } from "../formats/checkpoint/manifest.ts";
 import { readCheckpoint } from "../formats/checkpoint/reader.ts";
 import { type AccountWatch, PlanAllocator } from "../gpu/allocator.ts";
+import type { Capabilities } from "../gpu/capabilities.ts";
 import type { Scope } from "../gpu/scope.ts";
 import { uploadRope } from "../model/llama.ts";
 import { resultOf } from "../model/lora_shape.ts";
@@ -86,10 +87,15 @@ export interface Lead {
   readonly checkpoint?: string;
   /** Where its data begins; of examples also the date that templates write into them. */
   readonly data: unknown;
+  /** The variants of kernels that it has timed: others may add in another order. */
+  readonly timed?: Capabilities["timed"];
 }
 
-export function leadOf({ resumed, data }: Pick<OpenRun, "resumed" | "data">): Lead {
-  return { checkpoint: resumed?.path, data: data.batches.position() };
+export function leadOf(
+  { resumed, data }: Pick<OpenRun, "resumed" | "data">,
+  { timed }: Capabilities,
+): Lead {
+  return { checkpoint: resumed?.path, data: data.batches.position(), timed };
 }
 
 /**
@@ -170,7 +176,8 @@ export async function openRun(
     state?.step,
   );
   if (scarce) warnings.push(scarce);
-  if (options.tune) {
+  if (lead) gpu.assume({ timed: lead.timed });
+  else if (options.tune) {
     const products = () =>
       buildTraining(new PlanAllocator(), config, shape, capabilities, objective).model.products;
     await tune(gpu, products, onPreparation, timings);

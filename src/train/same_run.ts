@@ -7,7 +7,6 @@ import { gatherText, type Ranks, ranksText } from "../parallel/ranks.ts";
 import { VERSION } from "../product.ts";
 import type { OpenRun } from "./open_run.ts";
 import { identity, identityOf, leavesOf, named } from "./run_state.ts";
-import { Team } from "./team.ts";
 
 /** What must be the same, by its name: parts of the identity, options, or words for people. */
 type Marks = Readonly<Record<string, string>>;
@@ -15,19 +14,11 @@ type Marks = Readonly<Record<string, string>>;
 /** Differences that an error names. */
 const NAMED = 6;
 
-/** The ranks of an open run, if they are several and all have opened the same, down to its states. */
-export async function assemble(
-  gpu: Gpu,
-  run: OpenRun,
-  ranks: Ranks | undefined,
-): Promise<Team | undefined> {
-  if (!ranks || ranks.size === 1) return undefined;
+/** Throws a {@link UserError} unless all ranks have opened the same run. */
+export async function assertSameRun(gpu: Gpu, run: OpenRun, ranks: Ranks): Promise<void> {
   const marks = { ...machineMarks(gpu), ...runMarks(run) };
   const all = await gatherText(ranks, JSON.stringify(marks));
   assertSame(all.map((text) => JSON.parse(text)));
-  const team = new Team(gpu, run.training, ranks);
-  await team.compare(run.resumed?.state.step ?? 0);
-  return team;
 }
 
 /** Throws a {@link UserError} that names what each rank has otherwise than rank 0, and both values. */

@@ -45,12 +45,6 @@ export function sharedRecipe(recipe: Recipe, ranks: Ranks | undefined): Recipe {
   return { ...recipe, shape: { ...shape, optimizer: { ...optimizer, exchange: true } } };
 }
 
-/** What rank 0 says in words; the others give nothing. */
-export async function heard(ranks: Ranks, words = ""): Promise<string> {
-  const [first] = await gatherText(ranks, words);
-  return first;
-}
-
 export class Team {
   readonly exchange: Exchange;
   readonly #stopping = new AbortController();

@@ -29,10 +29,10 @@ import type { Saved, TrainingEvent } from "./events.ts";
 import { type FinetuneInput, finetuneOptions } from "./finetune_options.ts";
 import { finetuneRecipe } from "./finetune_recipe.ts";
 import { occupy } from "./occupy.ts";
-import { assemble } from "./same_run.ts";
 import { ofAllRanks } from "./rank_options.ts";
-import { heard, sharedRecipe } from "./team.ts";
-import { type Lead, leadOf, type OpenRun, openRun, type Preparing } from "./open_run.ts";
+import { sharedRecipe } from "./team.ts";
+import { heardLead, together } from "./together.ts";
+import { type OpenRun, openRun, type Preparing } from "./open_run.ts";
 import { type PretrainInput, pretrainOptions } from "./options.ts";
 import type { MemoryPlan } from "./plan.ts";
 import { pretrainRecipe } from "./pretrain_recipe.ts";
@@ -110,17 +110,16 @@ export class Trainer {
     const opened = (async () => {
       // The others begin when it is done: what it has downloaded is there for them, and its faults,
       // which are mostly those of all, are told once.
-      const lead: Lead | undefined = follows ? JSON.parse(await heard(ranks)) : undefined;
+      const lead = follows ? await heardLead(ranks) : undefined;
       const shared = sharedRecipe(await recipe(), ranks);
       return await openRun(scope, memory, shared, preparing, lead);
     })();
     // An aborted preparation ends a little later, and may have allocated meanwhile.
     opened.catch(() => scope.release());
-    const run = await unlessAborted(opened, preparing.signal);
-    if (ranks && !follows) await heard(ranks, JSON.stringify(leadOf(run)));
-    const team = await assemble(gpu, run, ranks);
+    const opening = unlessAborted(opened, preparing.signal);
+    const run = ranks && ranks.size > 1 ? await together(gpu, opening, ranks) : await opening;
     const warnings = [...output?.warnings ?? [], ...run.warnings];
-    return new Trainer(gpu, { ...run, warnings, team }, resources.move());
+    return new Trainer(gpu, { ...run, warnings }, resources.move());
   }
 
   /**

@@ -1,19 +1,14 @@
 /** Ranks that share the steps of a run, against one process that accumulates. */
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { PlanAllocator } from "../../src/gpu/allocator.ts";
 import { CONSUMER_CARD } from "../../src/gpu/capabilities.ts";
 import { PRESETS } from "../../src/model/config.ts";
 import { readCheckpoint } from "../../src/formats/checkpoint/reader.ts";
-import { UserError } from "../../src/options/user_error.ts";
-import { ALONE } from "../../src/parallel/ranks.ts";
-import { buildTraining, type TrainingShape } from "../../src/train/build.ts";
+import { buildTraining } from "../../src/train/build.ts";
 import { bytesPerRefresh, bytesPerStep } from "../../src/train/exchange.ts";
 import { memoryOptions } from "../../src/train/memory_options.ts";
 import { trainingShape } from "../../src/train/method.ts";
-import type { Recipe } from "../../src/train/recipe.ts";
-import { assertSame } from "../../src/train/same_run.ts";
-import { sharedRecipe } from "../../src/train/team.ts";
 import { runTraining, saveBase, TINY, withWorkshop } from "../train/support.ts";
 import { mpiTest } from "./support.ts";
 import { trainInRanks } from "./support_runs.ts";
@@ -149,39 +144,22 @@ mpiTest("ranks with other options or data are refused before the first step", as
   });
 });
 
-Deno.test("what ranks have otherwise is named with both values", () => {
-  const marks = (change: Record<string, string>) => ({
-    "shape.batchSize": "8",
-    "the card's.device": '"7900"',
-    data: "#1",
-    ...change,
+mpiTest("a rank that cannot open the run tells the others", async () => {
+  await withWorkshop(async ({ options, folder }) => {
+    const given = options("unopened"), absent = { ...given, data: [join(folder, "absent.txt")] };
+    const { code, reports } = await trainInRanks(2, [
+      { options: given, ofRank: { 1: absent }, catches: true },
+      { options: given, ofRank: { 0: absent }, catches: true },
+    ]);
+    assertEquals(code, 0);
+    const [[ready, absentee], [absentees, told]] = reports.map((own) =>
+      own.map(({ error }) => error!)
+    );
+    const fault = /absent\.txt.*no such file/;
+    for (const error of [absentees, absentee]) assertMatch(error, fault);
+    assertMatch(ready, /^rank 1 could not open the run: .*absent\.txt/);
+    assertMatch(told, /^rank 0 could not open the run: .*absent\.txt/);
   });
-  assertSame([marks({}), marks({})]);
-  const { message } = assertThrows(() =>
-    assertSame([
-      marks({}),
-      marks({ "the card's.device": '"6600"' }),
-      marks({ "the card's.device": '"6600"', "shape.batchSize": "4", maxGradNorm: "1" }),
-    ]), UserError);
-  assertEquals(
-    message,
-    "the processes would not train one model: batchSize is 4 on rank 2, 8 on rank 0; " +
-      'the card\'s device is "6600" on ranks 1 and 2, "7900" on rank 0; ' +
-      "maxGradNorm is 1 on rank 2, not set on rank 0",
-  );
-});
-
-Deno.test("what ranks cannot share is refused", () => {
-  const ranks = { ...ALONE, size: 2 };
-  const recipe = (gradientAccumulation: number, accumulatorQuant = false) =>
-    ({
-      options: { gradientAccumulation },
-      shape: { optimizer: { gradientAccumulation, accumulatorQuant } } as TrainingShape,
-    }) as Recipe;
-  assertEquals(sharedRecipe(recipe(4), ranks).shape.optimizer.exchange, true);
-  assertEquals(sharedRecipe(recipe(3), ALONE).shape.optimizer.exchange, undefined);
-  assertThrows(() => sharedRecipe(recipe(3), ranks), UserError, "gradientAccumulation: 3");
-  assertThrows(() => sharedRecipe(recipe(4, true), ranks), UserError, "accumulatorQuant: true");
 });
 
 Deno.test("docs/parallel.md has the bytes of the formula", async () => {

@@ -1,9 +1,14 @@
 /** Of the processes that a launcher starts, one speaks. */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import type { Terminal } from "../../src/cli/main.ts";
 import { rankTerminal } from "../../src/cli/rank_terminal.ts";
 import { mpirun, mpiTest } from "./support.ts";
+
+const CLI = [
+  Deno.execPath(),
+  ...["run", "-A", "--no-check", fromFileUrl(import.meta.resolve("../../cli.ts"))],
+];
 
 Deno.test("another rank than the first prints its own failure, with its number", async () => {
   const lines: string[] = [], printed = (line: string) => lines.push(line);
@@ -30,18 +35,28 @@ Deno.test("another rank than the first prints its own failure, with its number",
 });
 
 mpiTest("what is wrong for all ranks is said once", async () => {
-  const cli = fromFileUrl(import.meta.resolve("../../cli.ts"));
-  const run = [
-    Deno.execPath(),
-    "run",
-    "-A",
-    "--no-check",
-    cli,
-    "pretrain",
-    "--model",
-    "no_such_model",
-  ];
-  const { code, stderr } = await mpirun(2, [...run, "--data", cli, "--output", "x"]);
+  const wrong = ["--model", "no_such_model", "--data", "x", "--output", "x"];
+  const { code, stderr } = await mpirun(2, [...CLI, "pretrain", ...wrong]);
   assertEquals(code, 2);
   assertEquals(stderr.split("unknown preset no_such_model").length - 1, 1, stderr);
+});
+
+mpiTest(
+  "what processes do not share is done by each, as in a shell that a launcher started",
+  async () => {
+    const { code, stdout } = await mpirun(2, [...CLI, "memory", "--model", "llama_nano", "--json"]);
+    assertEquals(code, 0);
+    assertEquals(stdout.split('"planned_peak_bytes"').length - 1, 2, stdout);
+  },
+);
+
+Deno.test("compare says that it is for one process", async () => {
+  const [program, ...args] = CLI;
+  const methods = ["--methods", "adamw,lora", "--model", "llama_nano", "--steps", "1"];
+  const { code, stderr } = await new Deno.Command(program, {
+    args: [...args, "compare", ...methods, "--data", "x", "--output", "x"],
+    env: { PMI_SIZE: "2", PMI_RANK: "1", NO_COLOR: "1" },
+  }).output();
+  assertEquals(code, 1);
+  assertStringIncludes(new TextDecoder().decode(stderr), "env -u PMI_SIZE …");
 });

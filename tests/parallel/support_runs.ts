@@ -12,6 +12,8 @@ export interface RankRun {
   /** Rank 0 leaves at its first event, or finds then that it cannot write its figures. */
   readonly leaves?: boolean;
   readonly breaks?: boolean;
+  /** Whoever fails catches it and goes on. */
+  readonly catches?: boolean;
   /** The rank that kills itself once a checkpoint exists, asks for a stop, or receives another sum. */
   readonly dies?: number;
   readonly stops?: number;

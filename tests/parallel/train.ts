@@ -61,7 +61,7 @@ async function dieOnce(path: string): Promise<void> {
   }
 }
 
-for (const { options, alone, ofRank, dies, stops, drifts, leaves, breaks } of runs) {
+for (const { options, alone, ofRank, dies, stops, drifts, leaves, breaks, catches } of runs) {
   if (alone && rank > 0) continue;
   const witness = new Witness(ranks, drifts === rank), events: TrainingEvent[] = [];
   const own = { ...options, ...ofRank?.[rank] };
@@ -81,7 +81,7 @@ for (const { options, alone, ofRank, dies, stops, drifts, leaves, breaks } of ru
       if (breaks && event.type === "plan") Deno.mkdirSync(`${own.output}/metrics.jsonl`);
     }
   } catch (error) {
-    if (breaks) {
+    if (breaks || catches) {
       tell((error as Error).message);
       continue;
     }
