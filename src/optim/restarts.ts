@@ -54,9 +54,21 @@ export function restartMatmuls(
   { restarts }: Pick<OptimizerShape, "restarts">,
 ): MatmulShape[] {
   if (!restarts) return [];
-  return adaptedOf(parameters).map(({ weight: { shape: [m, n] }, adapter }) => (
-    { layout: "NN", m, n, k: adapter.a.shape[0] }
-  ));
+  return adaptedOf(parameters).flatMap((linear): MatmulShape[] => {
+    const { weight: { shape: [, n] }, adapter: { a: { shape: [k] } } } = linear;
+    return mergedRanges(linear).map((rows) => ({ layout: "NN", m: lengthOf(rows), n, k }));
+  });
+}
+
+/** A new adapter, which changes nothing yet: A ~ N(0, 1/(3·in)), B = 0. */
+export function drawAdapter(
+  pass: KernelPass,
+  { a, b }: Adapted["adapter"],
+  from: { readonly seed: number; readonly step?: number },
+): void {
+  const std = 1 / Math.sqrt(3 * a.shape[1]);
+  randomNormal(pass, { target: a.weight, std, ...from, tensor: a.index });
+  pass.clear(b.weight);
 }
 
 /** The restarts of an optimizer's adapters. */
@@ -83,7 +95,8 @@ export class Restarts {
     pass.overwrites();
     for (const linear of this.adapted) {
       this.#merge(pass, linear, at);
-      this.#redraw(pass, linear, at);
+      const seed = saltedSeed(at.rates.seed, "restarts");
+      drawAdapter(pass, linear.adapter, { seed, step: at.step });
     }
   }
 
@@ -99,11 +112,5 @@ export class Restarts {
       const merged = rowRange(weight, rows.start, rows.end);
       applyUpdate(pass, { weight: merged, update, decay: 1, rounding });
     }
-  }
-
-  #redraw(pass: KernelPass, { weight, adapter: { a, b } }: Adapted, { step, rates }: At): void {
-    const seed = saltedSeed(rates.seed, "restarts"), std = 1 / Math.sqrt(3 * weight.shape[1]);
-    randomNormal(pass, { target: a.weight, std, seed, step, tensor: a.index });
-    pass.clear(b.weight);
   }
 }

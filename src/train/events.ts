@@ -39,6 +39,8 @@ export interface StepMetrics {
   readonly subspace_refreshes: number;
   /** Parameters whose subspaces this step refreshed, if any. */
   readonly refreshed?: readonly string[];
+  /** Present and true if the step began by merging adapters into their matrices: ReLoRA. */
+  readonly restarted?: true;
   /** Present if the model was evaluated after this step; mean over the targets, in nats. */
   readonly eval_loss?: number;
   /** e to the power of `eval_loss`. */

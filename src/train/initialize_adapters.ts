@@ -7,6 +7,7 @@ import type { LlamaConfig } from "../model/config.ts";
 import { packTensor } from "../numbers/plain.ts";
 import { recordNorms } from "../model/dora.ts";
 import type { Llama } from "../model/llama.ts";
+import { drawAdapter } from "../optim/restarts.ts";
 import { type Adapter, adaptersOf, linearsOf, MAGNITUDE } from "../model/parameters.ts";
 
 /** A model with its adapters. */
@@ -15,16 +16,17 @@ type Adapted = Pick<Llama, "config" | "parameters" | "lora">;
 /**
  * A uniform in ±1/√in (Kaiming's with a = √5), B zero; of an embedding A zero, B normal; lengths are
  * those of the matrix: as in peft. Drawn on the host, because adapters are small. The model's weights
- * must be there. Factors that are all there is of a matrix are {@link drawFactors}.
+ * must be there. Those that are merged, which are large, are drawn on the device, as {@link drawAdapter}
+ * does, and factors that are all there is of a matrix as {@link drawFactors}.
  */
 export function initializeAdapters(gpu: Gpu, model: Adapted, seed: number): void {
-  const products = model.parameters.layers.flatMap(linearsOf).filter(({ weight }) =>
-    weight.isProduct
+  const merged = model.parameters.layers.flatMap(linearsOf).filter(({ weight, adapter }) =>
+    adapter && (weight.isProduct || weight.kept)
   );
-  const factors = new Set(products.flatMap(({ adapter }) => [adapter!.a, adapter!.b]));
+  const drawn = new Set(merged.flatMap(({ adapter }) => [adapter!.a, adapter!.b]));
   for (const parameter of model.parameters.all) {
     const { kind, name, shape, weight, index } = parameter;
-    if (kind !== "adapter" || name.endsWith(MAGNITUDE) || factors.has(parameter)) continue;
+    if (kind !== "adapter" || name.endsWith(MAGNITUDE) || drawn.has(parameter)) continue;
     const values = new Float32Array(shape[0] * shape[1]), next = randomStream(seed, index);
     if (name.endsWith(".lora_A.weight")) {
       const bound = 1 / Math.sqrt(shape[1]);
@@ -35,7 +37,10 @@ export function initializeAdapters(gpu: Gpu, model: Adapted, seed: number): void
     gpu.write(weight, packTensor(weight, values));
   }
   const pass = new KernelPass(gpu);
-  for (const { adapter } of products) drawFactors(pass, model.config, adapter!, seed);
+  for (const { weight, adapter } of merged) {
+    if (weight.isProduct) drawFactors(pass, model.config, adapter!, seed);
+    else drawAdapter(pass, adapter!, { seed });
+  }
   recordNorms(pass, model);
   for (const { dora } of adaptersOf(model.parameters)) {
     if (dora) pass.copy(dora.norm, dora.magnitude.weight);
@@ -44,10 +49,11 @@ export function initializeAdapters(gpu: Gpu, model: Adapted, seed: number): void
 }
 
 /**
- * W = B·A with the variance σ² of the usual W, from normal numbers: r·σ_A²·σ_B² = σ². Both factors have
- * the same norm, ‖A‖² = ‖B‖² on average, as in the spectral initialisation √Σ·Vᵀ and U·√Σ of a random W
- * (Khodak et al. 2021, arXiv 2105.01029, section 3; Kamalakara et al. 2022), which with r < in would
- * keep only a part of its variance: of what it is for, signals of the usual size, nothing is lost.
+ * W = B·A has the variance σ² of the usual W if those of its factors, of normal numbers, are such that
+ * r·σ_A²·σ_B² = σ². Both have the same norm on average, ‖A‖² = ‖B‖², as in the spectral initialisation
+ * √Σ·Vᵀ and U·√Σ of a random W (Khodak et al. 2021, arXiv 2105.01029, section 3; Kamalakara et al.
+ * 2022). That one would lose the variance of the directions that it leaves out; here signals keep their
+ * usual size.
  */
 function drawFactors(
   pass: KernelPass,

@@ -5,7 +5,7 @@ import { OptionsError } from "../options/faults.ts";
 import { UserError } from "../options/user_error.ts";
 import type { LlamaConfig } from "../model/config.ts";
 import { LORA_TARGETS, PROJECTIONS } from "../model/description.ts";
-import { variantOf } from "../model/lora_shape.ts";
+import { loraOf, variantOf } from "../model/lora_shape.ts";
 import type { OffloadedType, WeightType } from "../model/parameters.ts";
 import { longestSequence } from "../model/rope_scaling.ts";
 import { effectiveRank, type RulesByKind } from "../optim/optimizer_shape.ts";
@@ -268,6 +268,9 @@ export function shapeWarnings(config: LlamaConfig, shape: TrainingShape): string
   const clamped = (what: string, allowed: number) =>
     `rank ${rank} is larger than ${what} allows: using ${allowed} there`;
   if (rank > C) return [clamped("every projection", effectiveRank([keys, C], rank))];
-  if (rank > keys) return [clamped("a key or value projection", effectiveRank([keys, C], rank))];
+  const narrow = !lora?.merged || loraOf(lora, "k_proj") || loraOf(lora, "v_proj");
+  if (rank > keys && narrow) {
+    return [clamped("a key or value projection", effectiveRank([keys, C], rank))];
+  }
   return [];
 }

@@ -109,7 +109,9 @@ export class Stepping {
     }
     [this.#position, this.#step, this.#batches] = [position, step, []];
     const targets = batches.reduce((sum, { tokens }) => sum + tokens, 0);
-    submitted.add({ step, lr: next.options.lr, targets, divisor: next.divisor });
+    const { training: { optimizer: { restarts } }, recipe: { rates } } = this.run;
+    const restarted = restarts?.isDue({ step, rates });
+    submitted.add({ step, lr: next.options.lr, targets, divisor: next.divisor, restarted });
     return true;
   }
 

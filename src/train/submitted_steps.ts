@@ -18,6 +18,8 @@ export interface SubmittedStep {
   readonly targets: number;
   /** Divisor of its loss sum. */
   readonly divisor: number;
+  /** Whether it began by merging adapters. */
+  readonly restarted?: boolean;
 }
 
 /** With what the optimizer and the run had counted after it. */
@@ -161,7 +163,7 @@ export class SubmittedSteps {
     this.#tokensRead += targets;
     this.#seconds += seconds;
     this.#took[refresh ? "refreshing" : "plain"] = 1000 * seconds / steps.length;
-    return steps.map(({ step, lr, divisor, tokens, refreshes, refresh }) => ({
+    return steps.map(({ step, lr, divisor, tokens, refreshes, refresh, restarted }) => ({
       step,
       loss: losses![step % LOSS_RING] / (divisor || 1),
       ...(squares && { grad_norm: Math.sqrt(squares[step % LOSS_RING]) }),
@@ -173,6 +175,7 @@ export class SubmittedSteps {
       gpu_peak_bytes: memory.peak,
       subspace_refreshes: refreshes,
       ...(refresh ? { refreshed: refresh.parameters } : undefined),
+      ...(restarted && { restarted }),
     }));
   }
 }

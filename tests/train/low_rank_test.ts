@@ -204,6 +204,10 @@ for (const weightQuant of [false, true]) {
         const own = (name: string) => options(name, { ...RESTARTED, ...sizes, saveMinutes: 0 });
         const { events } = await runTraining(own("whole"));
         const rates = events.flatMap((event) => event.type === "step" ? [event.lr] : []);
+        const restarted = events.flatMap((event) =>
+          event.type === "step" && event.restarted ? [event.step] : []
+        );
+        assertEquals(restarted, [4, 7]);
         // A warm-up of one step, and a tenth of three: none after a restart.
         assert(rates.slice(1).every((rate) => rate > 0), `${rates}`);
         const bytes = (name: string) =>
@@ -351,6 +355,30 @@ gpuTest("the product of new factors has the variance of the usual weights", asyn
     assertEquals(adapter.a.shape[0], Math.min(24, out, inner));
   }
 });
+
+gpuTest(
+  "a new adapter of random weights has the variance of a uniform one, and changes nothing",
+  async (gpu) => {
+    using scope = new Scope(gpu);
+    const parameters = createParameters(scope, { ...TINY, hiddenSize: 96 }, {
+      weights: "float32",
+      groupSize: 256,
+      embeddings: "float32",
+      trained: "all_but_adapted",
+      lora: { rank: 24, alpha: 1, targets: PROJECTIONS, merged: true },
+    });
+    initializeAdapters(gpu, { config: TINY, parameters, lora: undefined }, 7);
+    for (const { adapter } of wholeParameters(parameters)) {
+      if (!adapter) continue;
+      const { a, b } = adapter, values = await download(gpu, a.weight), inner = a.shape[1];
+      const variance = values.reduce((sum, x) => sum + x * x, 0) / values.length;
+      // The relative error of a variance is √(2/n).
+      const error = Math.abs(3 * inner * variance - 1);
+      assert(error < 5 * Math.sqrt(2 / values.length), `${a.name}: ${error}`);
+      assert((await download(gpu, b.weight)).every((value) => value === 0), b.name);
+    }
+  },
+);
 
 gpuTest("beside factors, all else begins as beside matrices", async (gpu) => {
   const first = async (optimizer: "adamw" | "low_rank") => {

@@ -17,7 +17,7 @@ export const eventSchema = z.object({
   data: z.record(z.string(), z.unknown()).openapi({
     description: "For metrics: `step`, `total_steps`, `train_loss`, `lr`, `tokens`, " +
       "`tokens_per_second`, `step_ms`, `gpu_bytes`, `gpu_peak_bytes`, `subspace_refreshes`, and " +
-      "if present `grad_norm`, `refreshed`, `valid_loss` and `valid_perplexity`",
+      "if present `grad_norm`, `refreshed`, `restarted`, `valid_loss` and `valid_perplexity`",
   }),
 }).openapi("JobEvent");
 
