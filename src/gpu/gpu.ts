@@ -214,7 +214,7 @@ export class Gpu implements Allocator {
     const { buffer, byteLength } = data, { queue } = this.device;
     const at = tensor.byteOffset + byteOffset, target = tensor.buffer!;
     // What is written later is a copy: the caller may reuse its array.
-    const [source, start] = this.piece
+    const [source, start] = this.recording
       ? [buffer.slice(data.byteOffset, data.byteOffset + byteLength), 0]
       : [buffer, data.byteOffset];
     this.enqueue(() => {
