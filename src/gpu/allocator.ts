@@ -22,7 +22,8 @@ export interface TensorSpec {
   readonly groupSize?: number;
   /**
    * The slot whose memory it takes in one phase, where the allocator has slots (slots.ts): it is not
-   * live in the others, and its first contents are undefined. Not for quantised formats.
+   * live in the others, and its first contents are undefined, or zeros in a slot of one phase. Not for
+   * quantised formats.
    */
   readonly turn?: { readonly slot: string; readonly phase: string };
 }

@@ -4,7 +4,8 @@
  * what allocates runs twice, first to measure. A plan is that measure, and its slots come last.
  *
  * A phase's tensors lie side by side in the one buffer, so no dispatch may write one of them and read
- * another: WebGPU tracks whole buffers.
+ * another: WebGPU tracks whole buffers. Between them nothing is written: in a slot of one phase these
+ * bytes stay zero, as all of it begins.
  */
 import {
   type Allocator,
@@ -16,8 +17,8 @@ import {
 } from "./allocator.ts";
 import type { Purpose, Tensor } from "./tensor.ts";
 
-/** Of every adapter's offsets of bindings. */
-const ALIGNMENT = 256;
+/** Of every adapter's offsets of bindings, and of the tensors of a phase. */
+export const ALIGNMENT = 256;
 
 /** What a slot needs: bytes, and the column of the memory plan of what needs most. */
 interface SlotSize {

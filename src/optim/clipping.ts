@@ -75,7 +75,10 @@ export class GradientClipping {
   }
 }
 
-/** Float32 tensors, those that lie side by side in a buffer as one vector: nothing else is in it. */
+/**
+ * Float32 tensors, those that lie side by side in a buffer as one vector: nothing else is in it, and
+ * what lies between them is zero (gpu/slots.ts).
+ */
 function buffersOf(tensors: readonly Tensor[]): Tensor[] {
   return [...Map.groupBy(tensors, ({ buffer }) => buffer).values()].map((together) => {
     const [first] = together, ends = together.map((part) => part.byteOffset + part.byteLength);

@@ -61,7 +61,10 @@ export interface OptimizerShape {
   readonly blocks?: GradientBlocks;
 }
 
-/** When gradients of embedding and head, and updates of projected matrices, come in blocks of rows. */
+/**
+ * When gradients of embedding and head, and updates of projected matrices, come in blocks of rows; and
+ * what is clipped as one.
+ */
 export interface GradientBlocks {
   /** Up to this many bytes a gradient is taken whole. */
   readonly whole: number;
@@ -69,6 +72,8 @@ export interface GradientBlocks {
   readonly block: number;
   /** Bytes of a block of an update whose gradient is not formed; those of `block` by default. */
   readonly update?: number;
+  /** Bytes of a buffer of adapters' gradients that are kept, to be clipped as one vector. */
+  readonly kept?: number;
 }
 
 /**
@@ -80,6 +85,7 @@ export const BLOCKS = {
   whole: 128 << 20,
   block: 32 << 20,
   update: 16 << 20,
+  kept: 64 << 20,
 } satisfies GradientBlocks;
 
 /** The rank used for a matrix: at most its smaller side. */

@@ -3,7 +3,6 @@ import type { Allocator } from "../gpu/allocator.ts";
 import type { Turn } from "../gpu/slots.ts";
 import type { MatmulShape } from "../kernels/matmul/matmul.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
-import { keptGradients } from "../model/turns.ts";
 import { UserError } from "../options/user_error.ts";
 import { createFiraState } from "./fira.ts";
 import {
@@ -14,6 +13,7 @@ import {
   updateRowsOf,
 } from "./gradient_blocks.ts";
 import { formsGradient, routeOf } from "./gradient_route.ts";
+import { KeptBuffers } from "./kept_buffers.ts";
 import {
   BLOCKS,
   effectiveRank,
@@ -35,9 +35,6 @@ import { createStableSpamState } from "./stable_spam.ts";
 
 /** Elements that share a scale in a gradient that is summed in INT8. */
 const ACCUMULATOR_GROUP = 256;
-/** Adapters' gradients that are kept share buffers of about so many bytes, to be clipped as one. */
-const KEPT_BYTES = 64 << 20;
-
 /** Optimizer state for each trained parameter, in order; `tokens` are those of a micro-batch. */
 export function createParameterStates(
   allocator: Allocator,
@@ -54,11 +51,10 @@ export function createParameterStates(
   }
   const trained = parameters.all.filter(({ trainable }) => trainable);
   const adapters = trained.every(isAdapter), keeps = keepsGradients(shape, adapters);
-  let bytes = 0;
+  const { kept = BLOCKS.kept } = shape.blocks ?? BLOCKS, buffers = new KeptBuffers(kept);
   const states = trained.map((parameter) => {
     const rule = ruleOf(parameter, parameters, shape);
-    bytes += storedBytes(parameter.shape);
-    const turn = keeps && adapters ? keptGradients(Math.floor(bytes / KEPT_BYTES)) : undefined;
+    const turn = keeps && adapters ? buffers.next(storedBytes(parameter.shape)) : undefined;
     return createState(allocator, parameter, rule, shape, { tokens, keeps, turn });
   });
   const room = roomOfBlocks(states, shape);

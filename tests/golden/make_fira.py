@@ -1,13 +1,14 @@
 """Writes tests/fixtures/optimizer/fira.safetensors: 24 steps of Fira with Adam (Chen et al. 2024,
-arXiv 2410.01623, algorithm 1), in float64.
+arXiv 2410.01623, algorithm 1), in float64. ε is added as in torch's Adam, to the root of the corrected
+second moment; the algorithm adds it before the correction, which makes it larger in the first steps.
 
     pip install torch safetensors
     python tests/golden/make_fira.py
 
 Matrices begin at zero. `plain` is Fira after steps 6 and 24, `clipped` after step 24 with each gradient
 clipped by torch.nn.utils.clip_grad_norm_ before it is projected. `basis` are the projections, rows, of
-the steps from 1, 9 and 17 on: the leading singular vectors of these steps' gradients. Printed is in
-which steps the limiter acts.
+the steps from 1, 9 and 17 on: the leading singular vectors of these steps' gradients. `limited` is 1 in
+the steps in which the limiter acts.
 """
 
 from pathlib import Path
@@ -70,10 +71,11 @@ def run(name: str, clips: bool) -> tuple[dict[int, torch.Tensor], list[int]]:
 
 tensors: dict[str, torch.Tensor] = {}
 for name in ("wide", "tall", "odd"):
-    kept, limited = run(name, clips=False)
-    for step, w in kept.items():
-        tensors[f"plain.{step}.{name}"] = w
-    tensors[f"clipped.24.{name}"] = run(name, clips=True)[0][24]
-    print(name, limited)
+    for kind, clips, steps in (("plain", False, KEEP), ("clipped", True, (STEPS,))):
+        kept, limited = run(name, clips)
+        assert 0 < sum(limited) < STEPS - 1, f"{kind} {name}: {limited}"
+        tensors[f"limited.{kind}.{name}"] = torch.tensor(limited, dtype=torch.float32)
+        for step in steps:
+            tensors[f"{kind}.{step}.{name}"] = kept[step]
 save_file(tensors, FILE)
 FILE.chmod(0o644)

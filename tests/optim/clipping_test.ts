@@ -2,7 +2,8 @@
 import { assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { Safetensors } from "../../src/formats/safetensors.ts";
-import type { OptimizerShape } from "../../src/optim/optimizer_shape.ts";
+import { KeptBuffers } from "../../src/optim/kept_buffers.ts";
+import { BLOCKS, type OptimizerShape } from "../../src/optim/optimizer_shape.ts";
 import { METHODS } from "../../src/train/methods.ts";
 import { assertClose, gpuTest } from "../support.ts";
 import { DrivenOptimizer, GOLDEN_SHAPES, goldenGradient } from "./support_optimizer.ts";
@@ -10,6 +11,9 @@ import { RATES } from "./support_rates.ts";
 
 const FIXTURE = fromFileUrl(new URL("../fixtures/optimizer/clipping.safetensors", import.meta.url));
 const rates = { ...RATES, weightDecay: 0.1, maxGradNorm: 1 };
+
+/** Room for two of the golden gradients in a buffer, not for all four. */
+const FEW = { ...BLOCKS, kept: 13_000 };
 
 /** The golden gradients, in this many micro-batches that sum to them exactly. */
 function batchesOf(step: number, count: number) {
@@ -23,11 +27,12 @@ function batchesOf(step: number, count: number) {
 }
 
 for (
-  const [title, mode, change, kind] of [
-    ["accumulated gradients together", "step", { gradientAccumulation: 2 }, undefined],
-    ["exchanged gradients together", "step", { exchange: true }, undefined],
-    ["adapters' gradients, which share a buffer", "step", {}, "adapter"],
-    ["each matrix that is updated in the backward pass", "matrix", {}, undefined],
+  const [title, mode, change, kind, count] of [
+    ["accumulated gradients together", "step", { gradientAccumulation: 2 }, undefined, 4],
+    ["exchanged gradients together", "step", { exchange: true }, undefined, 4],
+    ["adapters' gradients, which share a buffer", "step", {}, "adapter", 1],
+    ["adapters' gradients in two buffers", "step", { blocks: FEW }, "adapter", 2],
+    ["each matrix that is updated in the backward pass", "matrix", {}, undefined, 1],
   ] as const
 ) {
   gpuTest(`24 steps of clipping ${title} follow torch`, async (gpu) => {
@@ -41,7 +46,7 @@ for (
     const driven = new DrivenOptimizer(gpu, GOLDEN_SHAPES, shape, kind && (() => kind));
     assertEquals(driven.optimizer.clipping?.kind, mode);
     const buffers = new Set(driven.optimizer.accumulated.map(({ gradient }) => gradient.buffer));
-    assertEquals(buffers.size, kind === "adapter" || mode === "matrix" ? 1 : 4);
+    assertEquals(buffers.size, count);
     const norms = await fixture.readFloat32("norms");
     for (let step = 1; step <= 24; step++) {
       await driven.take(batchesOf(step, shape.gradientAccumulation), { step, lr: 0.01, rates });
@@ -88,3 +93,13 @@ gpuTest(
     }
   },
 );
+
+Deno.test("a buffer of kept gradients holds at most its bytes, or a single larger one", () => {
+  const MIB = 2 ** 20, buffers = new KeptBuffers(64 * MIB);
+  const held = new Map<string, number[]>();
+  for (const size of [63, 100, 1, 29, 34, 1, 64, 65, 1 / 1024, 64]) {
+    const { slot } = buffers.next(size * MIB);
+    held.set(slot, [...held.get(slot) ?? [], size]);
+  }
+  assertEquals([...held.values()], [[63], [100], [1, 29, 34], [1], [64], [65], [1 / 1024], [64]]);
+});
