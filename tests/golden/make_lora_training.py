@@ -45,6 +45,8 @@ CASES = {
     "dora": dict(base="odd", r=5, target_modules=ALL, use_dora=True),
     "dora-wide": dict(base="tied", r=45, target_modules=["k_proj", "o_proj"], use_dora=True,
                       use_rslora=True, ratio=2.0),
+    # Lengths are of weights alone. The biases have been trained before, and are frozen here.
+    "dora-biases": dict(base="tied", r=3, target_modules=ALL, use_dora=True, bias="all"),
 }
 
 
@@ -100,6 +102,9 @@ def make(name: str, base: str, ratio: float = 1.0, embedding_rate: float = 0.0,
     (folder / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n")
     saved = load_file(folder / "adapter_model.safetensors")
     assert set(names_of(peft)) <= set(saved), set(names_of(peft)) ^ set(saved)
+
+    for key, parameter in names_of(peft).items():
+        parameter.requires_grad_(not key.endswith(".bias"))
 
     settings = dict(lr=RATE, betas=(0.9, 0.999), eps=1e-3, weight_decay=0.0)
     if ratio == 1.0:

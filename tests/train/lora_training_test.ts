@@ -37,6 +37,8 @@ const CASES: Readonly<Record<string, Case>> = {
   dora: { base: "odd", rates: {} },
   // With ranks above sides, rsLoRA and LoRA+, by which lengths learn as B does.
   "dora-wide": { base: "tied", rates: { loraplusLrRatio: 2 } },
+  // Lengths are of weights alone; biases that peft has trained stay as they are.
+  "dora-biases": { base: "tied", rates: {} },
 };
 
 for (const [name, { base, rates, weights = "float32" }] of Object.entries(CASES)) {
