@@ -227,8 +227,8 @@ export class Optimizer implements GradientSink {
   /** Updates a parameter's weight, or these rows of it, from its accumulated gradient. */
   apply(pass: KernelPass, parameter: Parameter, rows?: Range): void {
     const state = this.#states.get(parameter)!, { projector, blockRows } = state;
-    const block = blockRows ? rows : undefined,
-      reduced = this.#gradients.summed(pass, state, block);
+    const block = blockRows ? rows : undefined;
+    const reduced = this.#gradients.summed(pass, state, block);
     const lr = parameterRate(parameter, this.#step), alpha = this.#step.rates.galoreScale;
     pass.overwrites();
     if (this.clipping && !this.clipping.keeps(state)) {
@@ -239,8 +239,8 @@ export class Optimizer implements GradientSink {
     if (!projector) return this.#update(pass, parameter, reduced, block);
     for (const part of updateBlocks(state)) {
       // The gradient and its factors' products are no longer needed: their buffer takes the update.
-      const update = this.#gradients.place(parameter, part),
-        io = { lowRank: reduced, update, alpha };
+      const update = this.#gradients.place(parameter, part);
+      const io = { lowRank: reduced, update, alpha };
       projectBack(pass, this.matmul, projector, { ...io, rows: part });
       this.#update(pass, parameter, update, part);
     }
@@ -343,7 +343,7 @@ export class Optimizer implements GradientSink {
     applyUpdate(pass, { weight, update, decay, rounding });
   }
 
-  /** Where gradients are clipped. */
+  /** Where the sum of squares of the step's gradients is, and the most that their norm may be. */
   get #stepNorm(): StepNorm {
     const { norm, rates: { maxGradNorm: most } } = this.#step;
     return { norm: norm!, most };

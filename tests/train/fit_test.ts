@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { CONSUMER_CARD } from "../../src/gpu/capabilities.ts";
 import { PRESETS } from "../../src/model/config.ts";
 import { finetuneOptions } from "../../src/train/finetune_options.ts";
-import { planFit } from "../../src/train/fit.ts";
+import { MOST_SEQUENCES, planFit } from "../../src/train/fit.ts";
 import { runMemoryOfCard } from "../../src/train/gpu_memory.ts";
 import { memoryOptions } from "../../src/train/memory_options.ts";
 import { trainingShape } from "../../src/train/method.ts";
@@ -102,4 +102,34 @@ Deno.test("of a card half a GiB is left to the driver, or 3% of a large one", ()
   assertEquals(runMemoryOfCard(8), 7.5 * 2 ** 30);
   assertEquals(runMemoryOfCard(24), Math.floor(0.97 * 24 * 2 ** 30));
   assertEquals(runMemoryOfCard(0.25), 0);
+});
+
+Deno.test("of several lengths each batch is the largest of a plain scan, also below a largest buffer", () => {
+  const tiny = { ...PRESETS.llama_9m, layers: 2, vocabSize: 257 }, limit = 3e8;
+  let bounded = 0;
+  for (const optimizer of ["q_galore_adamw8bit", "galore_adamw", "adamw"] as const) {
+    for (const maxBufferSize of [CONSUMER_CARD.limits.maxBufferSize, 16 << 20]) {
+      const card = { ...CONSUMER_CARD, limits: { ...CONSUMER_CARD.limits, maxBufferSize } };
+      const options = { optimizer, ...optimizer !== "adamw" && { rank: 32 } };
+      const sizing = new Sizing({ config: tiny, options }, card);
+      // The batch of one length says where to look for that of the next.
+      const fits = planFit(tiny, options, limit, card);
+      assertEquals(new Set(fits.map(({ options }) => options.seqLen)).size > 1, true);
+      for (const { options: { batchSize, ...rest } } of fits) {
+        const fitting = Array.from({ length: 2 * Number(batchSize) + 16 }, (_, at) => at + 1)
+          .filter((batchSize) => {
+            const plan = batchSize <= MOST_SEQUENCES && sizing.plan({ ...rest, batchSize });
+            if (!plan || plan.allocatedBytes > limit) return false;
+            if (plan.largest.bytes > maxBufferSize) bounded++;
+            return plan.largest.bytes <= maxBufferSize;
+          });
+        assertEquals(
+          [fitting.length, fitting.at(-1)],
+          [batchSize, batchSize],
+          JSON.stringify(rest),
+        );
+      }
+    }
+  }
+  assertEquals(bounded > 0, true, "the largest buffer bounds none");
 });

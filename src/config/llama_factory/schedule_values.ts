@@ -19,9 +19,7 @@ export const SCHEDULE: Readonly<Record<string, Reader>> = {
       case "constant_with_warmup":
         return { options: { scheduler: "constant" } };
     }
-    const known = [
-      ...["cosine", "cosine_with_min_lr", "linear", "constant", "constant_with_warmup"],
-    ];
+    const known = ["cosine", "cosine_with_min_lr", "linear", "constant", "constant_with_warmup"];
     return {
       fault: {
         message: `must be one of ${known.join(", ")}, got ${show(value)}`,

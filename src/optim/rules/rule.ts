@@ -87,7 +87,7 @@ export function createScratch<Name extends string>(
   allocator: Allocator,
   owner: string,
   sizes: Readonly<Record<Name, number>>,
-  turns: Readonly<Partial<Record<string, Turn>>> = {},
+  turns: Readonly<Partial<Record<Name, Turn>>> = {},
 ): Record<Name, Tensor> {
   const make = ([name, size]: [string, unknown]) => [
     name,
