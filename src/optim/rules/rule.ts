@@ -87,7 +87,7 @@ export function createScratch<Name extends string>(
   allocator: Allocator,
   owner: string,
   sizes: Readonly<Record<Name, number>>,
-  turns: Readonly<Partial<Record<Name, Turn>>> = {},
+  turns?: Readonly<Partial<Record<Name, Turn>>>,
 ): Record<Name, Tensor> {
   const make = ([name, size]: [string, unknown]) => [
     name,
@@ -96,7 +96,7 @@ export function createScratch<Name extends string>(
       shape: [size as number],
       dtype: "float32",
       purpose: "workspace",
-      turn: turns[name],
+      turn: turns?.[name as Name],
     }),
   ];
   return Object.fromEntries(Object.entries(sizes).map(make));
