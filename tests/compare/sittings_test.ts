@@ -276,14 +276,14 @@ Deno.test("a comparison of fine-tuning trains adapters and weights on the same e
     for (const [run, name] of [[lora, "adapter"], [adamw, "model"]] as const) {
       assert((await Deno.stat(join(folder, "c", run.folder, name))).isDirectory);
     }
-    // What a later method cannot do is known before anything is removed: the embedding is the head.
-    const over = { ...options, overwriteOutput: true, offloadEmbedding: true };
+    // What is wrong with a later method is known before anything is removed.
+    const methods = ["lora", "lora:offload-embedding"];
     await assertRejects(
-      () => sitting("finetune", { ...over, methods: ["adamw", "lora"] }),
+      () => sitting("finetune", { ...options, methods, overwriteOutput: true }),
       Error,
       "this model's embedding is its head as well",
     );
-    assert((await Deno.stat(join(folder, "c", lora.folder))).isDirectory);
+    assert((await Deno.stat(join(folder, "c", adamw.folder))).isDirectory);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
