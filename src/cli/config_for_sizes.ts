@@ -4,24 +4,34 @@ import { finetuneOptions } from "../train/finetune_options.ts";
 import { methodNamed } from "../train/methods.ts";
 import { plansFinetuning } from "../train/option_effects.ts";
 import { pretrainOptions } from "../train/options.ts";
+import { presetOf } from "../train/presets.ts";
 import { type ConfigFile, loadConfig } from "../config/config_file.ts";
+
+/** Options of a command. */
+interface Fields {
+  readonly fields: Readonly<Record<string, unknown>>;
+}
 
 /**
  * Missing sizes default to those of the file's command, so that the plan is the run's: `finetune`
- * if the file has an option that only `finetune` knows, or adapters beside `model`.
+ * if the file has an option that only `finetune` knows, or adapters beside the weights of `model`,
+ * but not if it has one that only `pretrain` knows, or a preset, which has no weights.
  */
 export async function loadConfigForSizes(path: string, fields: z.ZodRawShape): Promise<ConfigFile> {
   const runs = { ...pretrainOptions.fields, ...finetuneOptions.fields };
   const config = await loadConfig(path, { ...runs, ...fields });
   const given: Record<string, unknown> = { ...config.implied, ...config.given };
   const method = methodNamed(given.optimizer);
-  const isFinetuning =
+  const hasOptionOf = (own: Fields, other: Fields) =>
     Object.keys(given).some((option) =>
-      Object.hasOwn(finetuneOptions.fields, option) &&
-      !Object.hasOwn(pretrainOptions.fields, option)
-    ) || (method !== undefined && plansFinetuning({ from: given.from, optimizer: method }));
+      Object.hasOwn(own.fields, option) && !Object.hasOwn(other.fields, option)
+    );
+  const pretrains = hasOptionOf(pretrainOptions, finetuneOptions) ||
+    presetOf(given.model) !== undefined;
+  const isFinetuning = hasOptionOf(finetuneOptions, pretrainOptions) ||
+    (!pretrains && method !== undefined && plansFinetuning({ optimizer: method }));
   const run = isFinetuning ? finetuneOptions.fields : pretrainOptions.fields;
-  const implied: Record<string, unknown> = isFinetuning ? { finetune: true } : {};
+  const implied: Record<string, unknown> = { finetune: isFinetuning };
   for (const [option, field] of Object.entries(run)) {
     const usual = z.safeParse(field, undefined);
     if (Object.hasOwn(fields, option) && usual.success) implied[option] = usual.data;

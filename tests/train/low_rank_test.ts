@@ -276,6 +276,25 @@ trainingTest("relora of a model: a whole model, of which the embedding is the ba
     assertEquals(kept, embedding);
     const [before, after] = await values("model.layers.1.mlp.down_proj.weight");
     assert(after.some((value, i) => value !== before[i]), "merged");
+    // Step 3 merges and has a rate of zero: what the matrices are then is what W + s·B·A was before.
+    const merging = own("merging", {
+      dtype: "float32",
+      steps: 3,
+      saveEvery: 2,
+      jaggedRestartSteps: 2,
+      jaggedRestartWarmupSteps: 1,
+    });
+    await runTraining(merging);
+    const saved = join(folder, "before");
+    await saveCheckpointModel({ run: join(merging.output, "checkpoint-2"), output: saved });
+    using sum = await Safetensors.open(saved);
+    using merged = await Safetensors.open(join(merging.output, "model"));
+    for (const name of base.tensors.keys()) {
+      const [first, last] = [await sum.readFloat32(name), await merged.readFloat32(name)];
+      assertCloseToLargest(name, last, first, 1e-6);
+      const was = await base.readFloat32(name), isAdapted = name.includes("_proj");
+      assertEquals(first.some((value, i) => value !== was[i]), isAdapted, name);
+    }
     await runTraining(own("stopped"), { until: 3 });
     await runTraining(own("stopped", { resume: "auto" }));
     using again = await Safetensors.open(join(folder, "stopped/model"));
