@@ -1,7 +1,8 @@
 /**
  * Prepares the machine: finds an adapter, installs a driver on Debian as root, or says exactly what
  * to install. With `--browser` the same for the browser of the dashboard's tests, and with `--mpi` for
- * Open MPI, without which those of several processes are skipped, as those are. Plain Deno, so that it runs before anything else has been downloaded.
+ * Open MPI, which tests of several processes need; without either those are skipped. Plain Deno, so
+ * that it runs before anything else has been downloaded.
  *
  * @module
  */

@@ -16,7 +16,9 @@ export function resuming(args: readonly string[], before: readonly string[] = []
     if (args[at] === "--resume") at++; // and its value
     else if (!/^--(no-)?overwrite-output(=|$)|^--resume=/.test(args[at])) words.push(args[at]);
   }
-  return [...before, commandLine([...words, "--resume", "auto"])].join(" ");
+  const line = commandLine([...words, "--resume", "auto"]);
+  // The list of -P lacks the library of ranks.
+  return before.length ? [...before, line.replace(" -qP ", " -A ")].join(" ") : line;
 }
 
 /** A word for sh and its relatives, or on Windows for PowerShell and cmd. */

@@ -242,6 +242,8 @@ Deno.test("the command that resumes is the one typed, for the shell", () => {
     ),
     ` --data 'my stuff é/it'\\''s.txt' --output r --no-proj-quant --resume auto`,
   );
+  const launched = resuming(["pretrain"], ["mpirun", "-n", "2"]);
+  assertEquals(launched, "mpirun -n 2 deno run -A cli.ts pretrain --resume auto");
   assertEquals(quoted("$HOME"), "'$HOME'");
   assertEquals(quoted("C:\\my stuff\\x", true), '"C:\\my stuff\\x"');
   assertEquals(quoted(""), "''");

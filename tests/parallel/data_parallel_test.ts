@@ -126,6 +126,39 @@ mpiTest(
   },
 );
 
+mpiTest("4 ranks give the bits of one process; of several batches each, its losses", async () => {
+  await withWorkshop(async ({ options, folder }) => {
+    const change = { steps: 3, warmupSteps: 0, evalShare: 0 };
+    const galore = { ...change, optimizer: "galore_adamw" };
+    const adamw = { ...change, optimizer: "adamw" };
+    const { code, stderr, reports: [leads] } = await trainInRanks(4, [
+      { options: options("four", galore) },
+      { options: options("one", { ...galore, gradientAccumulation: 4 }), alone: true },
+      { options: options("four-of-two", { ...adamw, gradientAccumulation: 2 }) },
+      { options: options("one-of-eight", { ...adamw, gradientAccumulation: 8 }), alone: true },
+    ]);
+    assertEquals([code, leads.length], [0, 2], stderr);
+    const weights = (name: string) =>
+      Deno.readFile(join(folder, name, "model", "model.safetensors"));
+    assertEquals(await weights("four"), await weights("one"));
+    const losses = async (name: string) =>
+      (await Deno.readTextFile(join(folder, name, "metrics.jsonl"))).trim().split("\n")
+        .map((line) => (JSON.parse(line) as { loss: number }).loss);
+    const [shared, alone] = await Promise.all(["four-of-two", "one-of-eight"].map(losses));
+    assertEquals(shared.length, 3);
+    // Float32 sums in another order: a relative 6e-8 each, over some hundred additions.
+    for (const [step, loss] of shared.entries()) {
+      assert(Math.abs(loss - alone[step]) < 1e-4, `${shared}, alone ${alone}`);
+    }
+    // run.json and the model card have what was given, and the processes beside it.
+    const run = JSON.parse(await Deno.readTextFile(join(folder, "four-of-two", "run.json")));
+    assertEquals([run.options.gradientAccumulation, run.plan.ranks], [2, 4]);
+    const card = await Deno.readTextFile(join(folder, "four", "model", "README.md"));
+    assertStringIncludes(card, "4, with a GPU each");
+    assert(!/gradient.?accumulation/i.test(card), card);
+  });
+});
+
 mpiTest("ranks with other options or data are refused before the first step", async () => {
   await withWorkshop(async ({ options, folder }) => {
     const other = join(folder, "other.txt");
