@@ -73,12 +73,13 @@ function describe(models: readonly ModelMemory[], given: MemoryInput): string {
 function asJson(model: string, { batchSize, seqLen }: MemoryInput, memory: MethodMemory) {
   const { method, rank, pretrains, plan, storedBytes, countedBytes } = memory;
   const figures = (all: MethodMemory["estimates"]) =>
-    all.map(({ paper, figure, bytes, atMost, less }) => ({
+    all.map(({ paper, figure, bytes, atMost, storedAtMost, less }) => ({
       paper: PAPERS[paper].name,
       source: PAPERS[paper].reference,
       figure,
       bytes,
       at_most: atMost,
+      stored_at_most: storedAtMost,
       less,
     }));
   return {

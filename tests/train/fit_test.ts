@@ -2,6 +2,8 @@ import { assertEquals } from "@std/assert";
 import { CONSUMER_CARD } from "../../src/gpu/capabilities.ts";
 import { PRESETS } from "../../src/model/config.ts";
 import { finetuneOptions } from "../../src/train/finetune_options.ts";
+import { routeOf } from "../../src/optim/gradient_route.ts";
+import { BLOCKS } from "../../src/optim/optimizer_shape.ts";
 import { MOST_SEQUENCES, planFit } from "../../src/train/fit.ts";
 import { runMemoryOfCard } from "../../src/train/gpu_memory.ts";
 import { memoryOptions } from "../../src/train/memory_options.ts";
@@ -132,4 +134,30 @@ Deno.test("of several lengths each batch is the largest of a plain scan, also be
     }
   }
   assertEquals(bounded > 0, true, "the largest buffer bounds none");
+});
+
+Deno.test("more sequences never take less, also where gradients' routes change: a search relies on it", () => {
+  const sizes = { hiddenSize: 2048, intermediateSize: 4096, heads: 16, keyValueHeads: 16 };
+  const wide = { ...PRESETS.llama_9m, ...sizes, headSize: 128, layers: 1, vocabSize: 257 };
+  const seqLen = 64, rank = 512, batches = Array.from({ length: 48 }, (_, at) => at + 1);
+  const routes = batches.map((batchSize) => {
+    const { project, refresh } = routeOf(
+      { shape: [2048, 2048], rank },
+      batchSize * seqLen,
+      BLOCKS.block,
+    );
+    return `${project} ${refresh}`;
+  });
+  assertEquals(new Set(routes).size > 1, true, "no route changes");
+  for (const optimizer of ["galore_adamw", "q_galore_adamw8bit"] as const) {
+    const sizing = new Sizing(
+      { config: wide, options: { optimizer, rank, seqLen } },
+      CONSUMER_CARD,
+    );
+    const plans = batches.map((batchSize) => sizing.plan({ batchSize })!);
+    for (const bytes of ["plannedPeakBytes", "allocatedBytes"] as const) {
+      const all = plans.map((plan) => plan[bytes]);
+      assertEquals(all, all.toSorted((a, b) => a - b), `${optimizer} ${bytes}`);
+    }
+  }
 });
