@@ -28,7 +28,7 @@ Deno.test("every method at every size of the papers, with their figures and wher
     stdout,
     /^q_galore_adamw8bit +1024 +10\.4 +10\.4 +15 \[2\] +11\.3 +15\.08 \[2\] +12 GB/m,
   );
-  assertMatch(stdout, /^adamw +62\.8 .* -$/m);
+  assertMatch(stdout, /^adamw +62\.8\* .* -$/m);
   assertMatch(stdout, /^\[1\] GaLore: .*2403\.03507/m);
   assertMatch(stdout, /^\* galore_adamw, above \[1\]: /m);
 });
@@ -44,7 +44,10 @@ Deno.test("with --json an object a line, and with --plot charts of the same figu
     assertEquals(rows.map(({ optimizer }) => optimizer), METHOD_NAMES);
     const [first] = rows;
     assertEquals([first.batch_size, first.seq_len, first.rank], [2, 256, 256]);
-    assertEquals(first.estimates[0].figure, "0.39");
+    const [{ figure, at_most, stored_at_most }] = first.estimates;
+    assertEquals([figure, at_most, stored_at_most], ["0.39", true, true]);
+    const { estimates } = rows.find(({ optimizer }) => optimizer === "adamw");
+    assertEquals([estimates[0].at_most, estimates[0].stored_at_most], [true, false]);
     assertEquals(first.smallest_card_gib, 8);
     const peak = Object.values<number>(first.by_purpose).reduce((sum, each) => sum + each, 0);
     assertEquals(peak, first.planned_peak_bytes);
