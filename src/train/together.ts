@@ -31,17 +31,8 @@ export async function together(
   opening: Promise<OpenRun>,
   ranks: Ranks,
 ): Promise<OpenRun> {
-  let run: OpenRun | undefined, word: Word = {};
-  try {
-    run = await opening;
-    if (ranks.rank === 0) word = { lead: leadOf(run, gpu.capabilities) };
-  } catch (error) {
-    // Whoever has heard that rank 0 has failed says nothing more, nor does rank 0.
-    if (error instanceof RankFailure) throw error;
-    await say(ranks, { failed: (error as Error).message }).catch(() => {});
-    throw error;
-  }
-  if (ranks.rank === 0) await say(ranks, word);
+  const run = await orTold(opening, ranks);
+  if (ranks.rank === 0) await say(ranks, { lead: leadOf(run, gpu.capabilities) });
   await say(ranks, {});
   await assertSameRun(gpu, run, ranks);
   const team = new Team(gpu, run.training, ranks);
@@ -49,6 +40,18 @@ export async function together(
   const shared = await sharedCards(ranks);
   const warnings = shared && !gpu.capabilities.software ? [shared] : [];
   return { ...run, warnings: [...run.warnings, ...warnings], team };
+}
+
+/** A part of the opening. If it fails, the other ranks are told, unless it was they who said so. */
+export async function orTold<Part>(part: Promise<Part>, ranks: Ranks | undefined): Promise<Part> {
+  try {
+    return await part;
+  } catch (error) {
+    const tells = ranks && ranks.size > 1 && !(error instanceof RankFailure);
+    // It fails for all, with these words.
+    if (tells) await say(ranks, { failed: (error as Error).message }).catch(() => {});
+    throw error;
+  }
 }
 
 /** Of a rank that could not open the run; the others have it. */

@@ -31,7 +31,7 @@ import { finetuneRecipe } from "./finetune_recipe.ts";
 import { occupy } from "./occupy.ts";
 import { ofAllRanks } from "./rank_options.ts";
 import { sharedRecipe } from "./team.ts";
-import { heardLead, together } from "./together.ts";
+import { heardLead, orTold, together } from "./together.ts";
 import { type OpenRun, openRun, type Preparing } from "./open_run.ts";
 import { type PretrainInput, pretrainOptions } from "./options.ts";
 import type { MemoryPlan } from "./plan.ts";
@@ -104,7 +104,7 @@ export class Trainer {
     using resources = new DisposableStack();
     resources.use(occupy(gpu, folder));
     const { ranks } = preparing, follows = ranks && ranks.rank > 0;
-    const output = follows ? undefined : resources.use(await Output.claim(folder));
+    const output = follows ? undefined : resources.use(await orTold(Output.claim(folder), ranks));
     const memory = resources.use(gpu.account.watch());
     const scope = resources.use(new Scope(gpu));
     const opened = (async () => {

@@ -179,19 +179,23 @@ mpiTest("ranks with other options or data are refused before the first step", as
 
 mpiTest("a rank that cannot open the run tells the others", async () => {
   await withWorkshop(async ({ options, folder }) => {
+    await Deno.writeTextFile(join(folder, "a-file"), "");
     const given = options("unopened"), absent = { ...given, data: [join(folder, "absent.txt")] };
     const { code, reports } = await trainInRanks(2, [
       { options: given, ofRank: { 1: absent }, catches: true },
       { options: given, ofRank: { 0: absent }, catches: true },
+      // A file is where rank 0 would write.
+      { options: options("a-file"), catches: true },
     ]);
     assertEquals(code, 0);
-    const [[ready, absentee], [absentees, told]] = reports.map((own) =>
+    const [[ready, absentee, unwritable], [absentees, told, toldToo]] = reports.map((own) =>
       own.map(({ error }) => error!)
     );
     const fault = /absent\.txt.*no such file/;
     for (const error of [absentees, absentee]) assertMatch(error, fault);
     assertMatch(ready, /^rank 1 could not open the run: .*absent\.txt/);
     assertMatch(told, /^rank 0 could not open the run: .*absent\.txt/);
+    assertEquals(toldToo, `rank 0 could not open the run: ${unwritable}`);
   });
 });
 

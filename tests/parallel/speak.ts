@@ -27,3 +27,6 @@ report(rank, {
   empty: empty.map(({ length }) => length),
 });
 await ranks.close();
+// MPI does not begin again.
+const isOver = await openRanks().gather(bytes).then(() => false, () => true);
+if (!isOver) Deno.exit(1);
