@@ -33,10 +33,11 @@ mpiTest("2 ranks give the bits of one process that accumulates their batches", a
       { name: "q_galore", change: { optimizer: "q_galore_adamw8bit", maxGradNorm: 1 } },
       // Both refresh them from the sum.
       { name: "fira", change: { optimizer: "galore_adamw", fira: true } },
-      // Each batch has a mask of its own.
-      { name: "lora", change: { ...from, optimizer: "lora", loraDropout: 0.1 } },
-      // Restarts merge into matrices that are trained by nothing else.
-      { name: "relora", change: { optimizer: "relora", jaggedRestartSteps: 2 } },
+      // Each batch has a mask of its own; restarts merge into matrices that nothing else trains.
+      {
+        name: "relora",
+        change: { ...from, optimizer: "relora", loraDropout: 0.1, jaggedRestartSteps: 2 },
+      },
     ].map(({ name, change }) => ({
       name,
       given: { ...change, steps: 4, saveEvery: 2, evalEvery: 2 },
