@@ -1,6 +1,6 @@
 /**
  * Where ranks meet before an operation. Each sends every other a few bytes that say which operation it
- * has come to, the how manieth, and of how many bytes, and waits for those of all others.
+ * has come to, counted from the first, and its length, and waits for those of all others.
  */
 import { UserError } from "../options/user_error.ts";
 import { formatBytes } from "../text.ts";
@@ -45,6 +45,7 @@ interface Message {
 
 export class Meeting {
   #count = 0;
+  /** When the run was first known to be stopping. */
   #aborted: number | undefined;
   readonly #own: Place = new Float64Array(3);
   readonly #outgoing: readonly Message[];
@@ -65,7 +66,9 @@ export class Meeting {
     this.#incoming = others.map((rank) => {
       return { rank, place: new Float64Array(3), request: request() };
     });
-    waiting.signal?.addEventListener("abort", () => this.#aborted = performance.now());
+    const { signal } = waiting, stop = () => this.#aborted = performance.now();
+    if (signal?.aborted) stop();
+    signal?.addEventListener("abort", stop);
   }
 
   /** Returns the bytes of all, by rank. Throws a {@link UserError} if one is elsewhere. */
