@@ -33,8 +33,10 @@ export async function loadConfigForSizes(path: string, fields: z.ZodRawShape): P
   const run = isFinetuning ? finetuneOptions.fields : pretrainOptions.fields;
   const implied: Record<string, unknown> = { finetune: isFinetuning };
   for (const [option, field] of Object.entries(run)) {
-    const usual = z.safeParse(field, undefined);
-    if (Object.hasOwn(fields, option) && usual.success) implied[option] = usual.data;
+    if (!Object.hasOwn(fields, option)) continue;
+    const usual = z.safeParse(field, undefined), here = z.safeParse(fields[option], undefined);
+    // What is the same anyway is left out: an option of no effect is refused where it is given.
+    if (usual.success && usual.data !== here.data) implied[option] = usual.data;
   }
   const known = (options: Record<string, unknown>) =>
     Object.fromEntries(
