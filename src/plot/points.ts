@@ -77,8 +77,9 @@ export function pointSpec({ title, x, y, points }: PointChart): object {
         type: "text",
         encode: {
           enter: {
-            x: { value: labels[index].x },
+            x: { value: labels[index].anchor },
             y: { value: labels[index].y },
+            align: { value: labels[index].align },
             baseline: { value: "middle" },
             text: { value: name },
             fill: { value: colour(index) },
@@ -90,8 +91,14 @@ export function pointSpec({ title, x, y, points }: PointChart): object {
   });
 }
 
-/** Left ends of the labels: to the right of their points, or where there is room. */
-function labelPlaces(points: readonly (Box & { readonly name: string })[], width: number): Box[] {
+/** Where a label is, and how: a text's width is only known roughly, the side at its point exactly. */
+interface Label extends Box {
+  readonly anchor: number;
+  readonly align: "left" | "center" | "right";
+}
+
+/** To the right of their points, or where there is room. */
+function labelPlaces(points: readonly (Box & { readonly name: string })[], width: number): Label[] {
   const taken: Box[] = points.map(({ x, y }) => ({ x: x - GAP / 2, y, width: GAP }));
   const apart = (a: Box, b: Box) =>
     Math.abs(a.y - b.y) >= TALL || a.x + a.width <= b.x || b.x + b.width <= a.x;
@@ -99,10 +106,16 @@ function labelPlaces(points: readonly (Box & { readonly name: string })[], width
     box.x >= 0 && box.x + box.width <= width && box.y > TALL / 2 && box.y < HEIGHT - TALL / 2;
   return points.map((point) => {
     const { x, y, width: own } = point;
-    const right = x + GAP, left = x - GAP - own, centre = x - own / 2;
-    const rows = [0, 1, -1, 1.7, -1.7, 2.6, -2.6, 3.5, -3.5].map((row) => y + row * TALL);
-    const places = rows.flatMap((y, row) =>
-      (row ? [right, centre, left] : [right, left]).map((x) => ({ x, y, width: own }))
+    const right = { x: x + GAP, anchor: x + GAP, align: "left" } as const;
+    const left = { x: x - GAP - own, anchor: x - GAP, align: "right" } as const;
+    const centre = { x: x - own / 2, anchor: x, align: "center" } as const;
+    const rows = [0, 0.3, -0.3, 0.6, -0.6, 1, -1, 1.7, -1.7, 2.6, -2.6, 3.5, -3.5];
+    const places = rows.flatMap((row) =>
+      (Math.abs(row) < 1 ? [right, left] : [right, centre, left]).map((side) => ({
+        ...side,
+        y: y + row * TALL,
+        width: own,
+      }))
     );
     const place = places.find((box) => inside(box) && taken.every((other) => apart(box, other))) ??
       places.find(inside) ?? places[0];
