@@ -32,6 +32,11 @@ export interface ServerOptions {
   /** Origins of other websites that may use the API. */
   readonly corsOrigin?: string[];
   /**
+   * Jobs that run on this machine at the same time.
+   * @default 1
+   */
+  readonly workers: number;
+  /**
    * GPU memory that jobs and models may use, in GiB.
    * @default free memory on a software adapter, otherwise no limit
    */

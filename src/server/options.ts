@@ -33,6 +33,11 @@ export const serverOptions: Options<ServerOptions, ServerInput> = defineOptions(
         "origins of other websites that may use the API",
       ).meta({ value: "https://…" }),
     }),
+    ...section("Workers", {
+      workers: count().default(1).describe(
+        "jobs that run on this machine at the same time",
+      ),
+    }),
     ...section("Limits", {
       gpuMemory: z.number().positive().optional().describe(
         "GPU memory that jobs and models may use, in GiB",

@@ -81,6 +81,7 @@ export async function openParts(
     room: retention,
     moments,
     timings,
+    card: device.name,
   };
   const jobs = new JobQueue(parts, {
     // A job's plan assumes that no model is loaded for inference.

@@ -119,9 +119,9 @@ export interface Preparation {
 /** What a job does from its first step on. */
 export type Activity = Omit<ProgressEvent, "type">;
 
-/** The queue: first in, first out, one job on the GPU at a time. */
+/** The queue: first in, first out, a job on each worker at a time. */
 export interface Jobs {
-  /** Starts jobs; after a crash, the one that was running first. */
+  /** Starts jobs; after a crash, those that were running first. */
   start(): void;
   /** `warnings` are stored with the job, so that a disk that cannot take them takes no job either. */
   create(job: NewJob, warnings?: readonly string[]): JobRecord;
@@ -133,11 +133,11 @@ export interface Jobs {
   pause(id: string): JobRecord;
   /** A failed job as well as a paused one: from its last checkpoint, or else from its start. */
   resume(id: string): JobRecord;
-  /** What the running job does before its first step. */
+  /** What a running job does before its first step. */
   preparation(id: string): Preparation | undefined;
   /** What it does from then on. */
   activity(id: string): Activity | undefined;
-  /** Ends the running job after a checkpoint; it resumes when the server restarts. */
+  /** Ends the running jobs after a checkpoint; they resume when the server restarts. */
   stop(): Promise<void>;
 }
 

@@ -80,7 +80,7 @@ async function patiently<Result>(planning: Planning<Result>, signal: AbortSignal
 
 /**
  * Bytes that a job may use; undefined if unknown. Where the processor is the GPU, memory of the
- * running job will be free when the next one starts.
+ * running jobs will be free when the next ones start, and workers share it.
  */
 function memoryLimit({ options, device, store }: PlanServices): number | undefined {
   const limit = gpuMemoryLimit(device, options.gpuMemory);
@@ -88,7 +88,7 @@ function memoryLimit({ options, device, store }: PlanServices): number | undefin
   if (options.gpuMemory !== undefined) return limit;
   const running = store.jobs.withStatus("running")
     .reduce((bytes, { plan }) => bytes + plan.plannedPeakBytes, 0);
-  return Math.min(limit + running, Deno.systemMemoryInfo().total);
+  return Math.min(limit + running, Deno.systemMemoryInfo().total) / options.workers;
 }
 
 /** Throws an ApiError 400 with the plan, the limit, and what would fit. */

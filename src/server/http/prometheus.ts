@@ -19,7 +19,7 @@ export interface MetricsSources {
  */
 const PREFIX = "qgalore_";
 
-/** Gauges of the running job, from the `data` of its metrics events. */
+/** Gauges of running jobs, from the `data` of its metrics events. */
 const JOB_GAUGES = {
   step: ["step", "Steps done"],
   total_steps: ["total_steps", "Total steps"],
@@ -34,26 +34,27 @@ const JOB_GAUGES = {
 const SECONDS = [0.005, 0.025, 0.1, 0.25, 1, 5];
 
 /**
- * The number of series is bounded: jobs are reported only while they run, requests by route
- * pattern. Most values are read when scraped, so that nothing is counted twice.
+ * The number of series is bounded: jobs are reported only while they run, on one of the workers;
+ * requests by route pattern. Most values are read when scraped, so that nothing is counted twice.
  */
 export class ServerMetrics implements Metrics {
   readonly #registry = new Registry();
   readonly #store: Store;
   readonly #requests: Counter<"method" | "route" | "status">;
   readonly #durations: Histogram<"method" | "route">;
-  /** The latest values of each kind, from the job that reported last. */
-  #latest: { readonly jobId: string; readonly data: Readonly<Record<string, unknown>> } | undefined;
+  /** The latest values of each kind, of jobs that run. */
+  readonly #latest = new Map<string, Readonly<Record<string, unknown>>>();
   readonly #unsubscribe: () => void;
 
   constructor({ store, log, storage, streams }: MetricsSources) {
     this.#store = store;
     this.#unsubscribe = log.subscribe(({ jobId, type, data }) => {
-      if (type !== "metrics") return;
-      const before = this.#latest?.jobId === jobId ? this.#latest.data : {};
-      this.#latest = { jobId, data: { ...before, ...data } };
+      if (data.kind === "status") this.#latest.delete(jobId);
+      else if (type === "metrics") {
+        this.#latest.set(jobId, { ...this.#latest.get(jobId), ...data });
+      }
     });
-    this.#addJob();
+    this.#addRunning();
     this.#addJobs();
     this.#addGauge("disk_used_bytes", "Size of the data folder, in bytes", () => storage.used());
     this.#addGauge("disk_free_bytes", "Bytes that may still be written", () => storage.free());
@@ -96,19 +97,24 @@ export class ServerMetrics implements Metrics {
     this.#unsubscribe();
   }
 
-  #addJob(): void {
-    const shared = { labelNames: ["job", "kind"] as const, registers: [this.#registry] };
-    const running = () => this.#store.jobs.withStatus("running")[0];
-    const latest = (job: JobRecord) => this.#latest?.jobId === job.id ? this.#latest.data : {};
+  #addRunning(): void {
+    const shared = { labelNames: ["job", "kind", "worker"] as const, registers: [this.#registry] };
+    const latest = (job: JobRecord) => this.#latest.get(job.id) ?? {};
+    /** Numbers of the jobs that have one, and what they are numbers of. */
+    const ofRunning = (value: (job: JobRecord) => unknown) =>
+      this.#store.jobs.withStatus("running").flatMap((job) => {
+        const number = value(job), { id, kind, runsOn } = job;
+        const labels = { job: id, kind, worker: runsOn?.worker ?? "" };
+        return typeof number === "number" ? [{ labels, number }] : [];
+      });
     const add = (name: string, help: string, value: (job: JobRecord) => unknown) =>
       new Gauge({
         ...shared,
         name: `${PREFIX}${name}`,
-        help: `${help}; of the running job`,
+        help: `${help}; of a running job`,
         collect() {
           this.reset();
-          const job = running(), number = job && value(job);
-          if (typeof number === "number") this.set({ job: job.id, kind: job.kind }, number);
+          for (const { labels, number } of ofRunning(value)) this.set(labels, number);
         },
       });
     for (const [field, [name, help]] of Object.entries(JOB_GAUGES)) {
@@ -119,12 +125,13 @@ export class ServerMetrics implements Metrics {
     new Counter({
       ...shared,
       name: `${PREFIX}tokens_total`,
-      help: "Tokens trained on since the start of the running job",
+      help: "Tokens trained on since the start of a running job",
       // The job itself counts, resumes included: its last report is the value.
       collect() {
         this.reset();
-        const job = running(), count = job && latest(job).tokens;
-        if (typeof count === "number") this.inc({ job: job.id, kind: job.kind }, count);
+        for (const { labels, number } of ofRunning((job) => latest(job).tokens)) {
+          this.inc(labels, number);
+        }
       },
     });
   }

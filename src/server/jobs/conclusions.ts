@@ -15,13 +15,14 @@ import { inClientTerms, title } from "./wording.ts";
 const FRUITLESS_CRASHES = 3;
 
 export class Conclusions {
-  /** Crashes of the running job since its last checkpoint, and that checkpoint's step. */
-  #crashes = { jobId: "", step: 0, count: 0 };
+  /** Crashes of jobs since their last checkpoint, and that checkpoint's step. */
+  readonly #crashes = new Map<string, { readonly step: number; readonly count: number }>();
 
   constructor(readonly parts: QueueParts, readonly status: Transitions) {}
 
   /** A job that crashes while the server is stopping is the next server's to continue. */
   async conclude(job: JobRecord, outcome: Outcome, stopping: boolean): Promise<void> {
+    if (outcome.type !== "crashed") this.forgetCrashes(job.id);
     switch (outcome.type) {
       case "succeeded":
         return await this.#succeed(job, outcome.summary.tokens);
@@ -66,7 +67,7 @@ export class Conclusions {
 
   /** Crashes so far do not count against a job that someone resumes. */
   forgetCrashes(jobId: string): void {
-    if (this.#crashes.jobId === jobId) this.#crashes = { jobId: "", step: 0, count: 0 };
+    this.#crashes.delete(jobId);
   }
 
   /** Pauses a job that something around it keeps from running; any other error fails it. */
@@ -105,9 +106,9 @@ export class Conclusions {
     stopping: boolean,
   ): void {
     const step = this.parts.store.checkpoints.of(job.id).at(-1)?.step ?? 0;
-    const again = this.#crashes.jobId === job.id && this.#crashes.step === step;
-    const count = again ? this.#crashes.count + 1 : 1;
-    this.#crashes = { jobId: job.id, step, count };
+    const before = this.#crashes.get(job.id);
+    const count = before?.step === step ? before.count + 1 : 1;
+    this.#crashes.set(job.id, { step, count });
     const how = signal ? `by signal ${signal}` : `with exit code ${code}`;
     const text = `The training process ended ${how}`;
     if (log) this.parts.serverLog.entry("error", text, { job_id: job.id }, log);

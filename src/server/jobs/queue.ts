@@ -1,12 +1,12 @@
 /**
- * The queue: first in, first out, one job on the GPU at a time. Its state is in the store, so that
- * a killed server resumes where it was: a job that was running runs first.
+ * The queue: first in, first out, a job on each worker at a time. Its state is in the store, so that
+ * a killed server resumes where it was: jobs that were running run first.
  *
  * @module
  */
 import { ApiError, notFound } from "../api_error.ts";
 import { newId } from "../store/ids.ts";
-import { FINAL_STATUSES, type JobRecord, type JobStatus } from "../store/records.ts";
+import { FINAL_STATUSES, type JobPlace, type JobRecord, type JobStatus } from "../store/records.ts";
 import type { Activity, Jobs, NewJob, Preparation } from "../services.ts";
 import { JobRun } from "./job_run.ts";
 import type { Intent } from "./outcome.ts";
@@ -15,6 +15,7 @@ import { Conclusions } from "./conclusions.ts";
 import { assertFiles, fileOf } from "./inputs.ts";
 import { Transitions } from "./transitions.ts";
 import { Moments } from "./moments.ts";
+import { Slots } from "./slots.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { message, warning } from "./job_events.ts";
 import { noun, title } from "./wording.ts";
@@ -33,9 +34,16 @@ export interface QueueHooks {
   readonly onSuccess?: (job: JobRecord) => Promise<void>;
 }
 
+interface Running {
+  readonly run: JobRun;
+  /** After what became of it is recorded. */
+  readonly ended: Promise<void>;
+}
+
 export class JobQueue implements Jobs {
-  #run: JobRun | undefined;
-  #ended: Promise<void> = Promise.resolve();
+  /** By job. */
+  readonly #running = new Map<string, Running>();
+  readonly #slots: Slots;
   /** Validation of the latest job. */
   #validated: Promise<void> = Promise.resolve();
   #stopping = false;
@@ -44,6 +52,7 @@ export class JobQueue implements Jobs {
   readonly #moments: Moments;
 
   constructor(readonly parts: QueueParts, readonly hooks: QueueHooks = {}) {
+    this.#slots = new Slots(parts.options.workers, parts.card ?? "GPU");
     this.#moments = parts.moments ?? new Moments();
     this.#status = new Transitions(parts);
     this.#conclusions = new Conclusions(parts, this.#status);
@@ -85,7 +94,7 @@ export class JobQueue implements Jobs {
   cancel(id: string): JobRecord {
     const job = this.#find(id);
     if (FINAL_STATUSES.includes(job.status)) throw tooLate("cancelled", job);
-    if (this.#run?.job.id === id) return this.#end(job, "cancel");
+    if (this.#running.has(id)) return this.#end(job, "cancel");
     this.#conclusions.cancelled(job);
     return this.#find(id);
   }
@@ -95,7 +104,7 @@ export class JobQueue implements Jobs {
     if (FINAL_STATUSES.includes(job.status) || job.status === "paused") {
       throw tooLate("paused", job);
     }
-    if (this.#run?.job.id === id) return this.#end(job, "pause");
+    if (this.#running.has(id)) return this.#end(job, "pause");
     this.#conclusions.paused(job);
     return this.#find(id);
   }
@@ -128,8 +137,9 @@ export class JobQueue implements Jobs {
 
   async stop(): Promise<void> {
     this.#stopping = true;
-    this.#run?.end("shutdown");
-    await Promise.all([this.#validated, this.#ended]);
+    const all = [...this.#running.values()];
+    for (const { run } of all) run.end("shutdown");
+    await Promise.all([this.#validated, ...all.map(({ ended }) => ended)]);
   }
 
   #report(error: unknown, { id }: JobRecord): void {
@@ -149,7 +159,7 @@ export class JobQueue implements Jobs {
   }
 
   #end(job: JobRecord, intent: Intent): JobRecord {
-    this.#run!.end(intent);
+    this.#running.get(job.id)!.run.end(intent);
     const doing = intent === "cancel" ? "Cancelling" : "Pausing";
     try {
       this.parts.log.append(job.id, message(`${doing} the ${noun(job)} job`));
@@ -178,13 +188,13 @@ export class JobQueue implements Jobs {
     this.#next();
   }
 
-  /** Starts the next job if none is running. */
+  /** Starts the next jobs on the workers that are free. */
   #next(): void {
     try {
-      while (!this.#run && !this.#stopping) {
-        const job = this.parts.store.jobs.next();
+      while (this.#slots.isFree && !this.#stopping) {
+        const job = this.#whoseTurn();
         if (!job) return;
-        this.#start(job);
+        this.#start(job, this.#slots.take());
       }
     } catch (error) {
       this.parts.serverLog.fault(error);
@@ -192,24 +202,34 @@ export class JobQueue implements Jobs {
     }
   }
 
+  /** A job that has crashed is queued again a moment before its run is over. */
+  #whoseTurn(): JobRecord | undefined {
+    const { jobs } = this.parts.store, next = jobs.next();
+    if (!next || !this.#running.has(next.id)) return next;
+    return jobs.withStatus("queued").find(({ id }) => !this.#running.has(id));
+  }
+
   /** Pauses it instead if the disk cannot take that it runs. */
-  #start(job: JobRecord): void {
+  #start(job: JobRecord, place: JobPlace): void {
     let running: JobRecord;
     try {
       running = this.#status.make(job, {
         status: "running",
-        patch: { startedAt: job.startedAt ?? unixSeconds() },
+        patch: { startedAt: job.startedAt ?? unixSeconds(), runsOn: place },
         text: `${title(job)} job started`,
       });
     } catch (error) {
+      this.#slots.giveBack(place);
       return this.#conclusions.thrown(job, error);
     }
-    const run = this.#run = new JobRun(running, { ...this.parts, moments: this.#moments });
-    this.#ended = this.#attempt(run).catch((error) => this.#report(error, job)).finally(() => {
-      this.#run = undefined;
+    const run = new JobRun(running, { ...this.parts, moments: this.#moments });
+    const ended = this.#attempt(run).catch((error) => this.#report(error, job)).finally(() => {
+      this.#running.delete(job.id);
+      this.#slots.giveBack(place);
       this.#moments.set(job.id, undefined);
       this.#next();
     });
+    this.#running.set(job.id, { run, ended });
   }
 
   async #attempt(run: JobRun): Promise<void> {

@@ -19,6 +19,8 @@ export interface QueueParts {
   readonly timings?: TimingsFolder;
   /** Has what the running job does at the moment; by default of the queue's own. */
   readonly moments?: Moments;
+  /** Name of the GPU that the server found. */
+  readonly card?: string;
   /** For tests: what stands in for the training process. */
   readonly startTraining?: StartTraining;
 }

@@ -23,6 +23,7 @@ const OF_A_STATUS = {
   error: null,
   finishedAt: null,
   estimatedFinish: null,
+  runsOn: null,
 } as const;
 
 export class Transitions {

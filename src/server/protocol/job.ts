@@ -87,6 +87,11 @@ const common = {
     description: "What to know of the run, such as examples that are cut: the latest " +
       `${MOST_WARNINGS}`,
   }),
+  runs_on: z.object({ worker: z.string(), card: z.string() }).openapi("JobPlace").nullable()
+    .openapi({
+      description: "Where a running job runs: the worker, `server-1`, `server-2`, … on the " +
+        "server's own machine, and the name of its GPU",
+    }),
   status_reason: z.string().nullable().openapi({
     description: "Why it is paused, unless a client paused it",
   }),
@@ -234,6 +239,7 @@ function commonFields(job: JobRecord, { store, jobs }: JobSources) {
       null,
     warnings: store.events.keyed(job.id, "warning", MOST_WARNINGS)
       .map(({ message, createdAt }) => ({ message, created_at: createdAt })),
+    runs_on: running && job.runsOn ? { worker: job.runsOn.worker, card: job.runsOn.card } : null,
     status_reason: job.reason ?? null,
     status_reason_code: job.reasonCode ?? null,
   };

@@ -60,6 +60,7 @@ export class JobTable {
       error: "json",
       reason: "plain",
       reasonCode: "plain",
+      runsOn: "json",
     });
     // Every wanted metadata pair must occur in the request.
     this.#list = db.prepare(`

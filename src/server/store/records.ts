@@ -52,6 +52,14 @@ export interface JobError {
   readonly param?: string;
 }
 
+/** Where a job runs. */
+export interface JobPlace {
+  /** Name of the worker: `server-1`, `server-2`, … on the server's own machine. */
+  readonly worker: string;
+  /** Name of its GPU. */
+  readonly card: string;
+}
+
 export interface JobRecord {
   readonly id: string; // ftjob-… or ptjob-…
   readonly kind: JobKind;
@@ -85,6 +93,8 @@ export interface JobRecord {
   /** Why it is paused, if not on request. */
   readonly reason?: string;
   readonly reasonCode?: HindranceCode;
+  /** While it runs. */
+  readonly runsOn?: JobPlace;
 }
 
 /** The data folder's disk is full, or fails; a model, a file or a process is not to be had. */

@@ -88,6 +88,9 @@ const MIGRATIONS: readonly string[] = [
   ALTER TABLE files ADD COLUMN contents TEXT; -- kinds of its records; null until they are counted
   ALTER TABLE jobs ADD COLUMN reason_code TEXT;
 `,
+  `
+  ALTER TABLE jobs ADD COLUMN runs_on TEXT;
+`,
 ];
 
 /** Upgrades an older or empty database to this version; refuses a newer one. */

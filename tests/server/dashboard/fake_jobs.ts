@@ -295,6 +295,7 @@ export class FakeJobs {
       preparation: null,
       status_reason: null,
       status_reason_code: null,
+      runs_on: null,
       method: {
         type: "supervised",
         supervised: {

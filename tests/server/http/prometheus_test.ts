@@ -59,11 +59,13 @@ function withMetrics(use: (setup: Setup) => Promise<void>) {
   });
 }
 
-const LABELS = { job: "ftjob-1", kind: "fine_tuning" };
+const LABELS = { job: "ftjob-1", kind: "fine_tuning", worker: "server-1" };
+const ON_FIRST = { worker: "server-1", card: "a card" };
+const ON_SECOND = { worker: "server-2", card: "a card" };
 
 Deno.test("the running job's figures, and none when it is over", () =>
   withMetrics(async ({ store, log, scrape }) => {
-    store.jobs.insert(job({ status: "running" }));
+    store.jobs.insert(job({ status: "running", runsOn: ON_FIRST }));
     log.append("ftjob-1", { ...step(0), key: "eval:0", data: { step: 0, valid_loss: 2.5 } });
     log.append(
       "ftjob-1",
@@ -103,6 +105,21 @@ Deno.test("the running job's figures, and none when it is over", () =>
       const jobs = next.get(`qgalore_${name}`)?.metrics.map(({ labels }) => labels?.job) ?? [];
       assertEquals(jobs, name === "gpu_planned_bytes" ? ["ftjob-2"] : []);
     }
+  }));
+
+Deno.test("figures of every job that runs, by worker", () =>
+  withMetrics(async ({ store, log, scrape }) => {
+    store.jobs.insert(job({ status: "running", runsOn: ON_FIRST }));
+    store.jobs.insert(
+      job({ id: "ptjob-2", kind: "pretraining", status: "running", runsOn: ON_SECOND }),
+    );
+    log.append("ftjob-1", step(3));
+    log.append("ptjob-2", step(5));
+    const told = await scrape();
+    assertEquals(told.get("qgalore_step")!.metrics, [
+      { value: "3", labels: LABELS },
+      { value: "5", labels: { job: "ptjob-2", kind: "pretraining", worker: "server-2" } },
+    ]);
   }));
 
 Deno.test("the server's figures", () =>

@@ -1,5 +1,5 @@
 /** A training process that is played: events without a GPU, and whatever end a test needs. */
-import { join } from "@std/path";
+import { basename, join } from "@std/path";
 import type { Summary } from "../../../src/train/events.ts";
 import type { Exit, StartTraining } from "../../../src/server/jobs/training_process.ts";
 import { Journal } from "../../../src/server/worker/journal.ts";
@@ -16,11 +16,15 @@ export interface Played {
   readonly before?: (step: number) => Promise<void> | void;
 }
 
-/** Saves a checkpoint, a folder with nothing in it, after every fourth step and when stopped. */
-export function played(play: (attempt: number) => Played): StartTraining {
+/**
+ * Saves a checkpoint, a folder with nothing in it, after every fourth step and when stopped. Attempts
+ * are counted over all jobs.
+ */
+export function played(play: (attempt: number, jobId: string) => Played): StartTraining {
   let attempts = 0;
   return ({ options }) => {
-    const { steps = 8, failure, exit, before } = play(++attempts), folder = String(options.output);
+    const folder = String(options.output);
+    const { steps = 8, failure, exit, before } = play(++attempts, basename(folder));
     const ended = Promise.withResolvers<Exit>();
     let stopped = false;
     async function* events(): AsyncGenerator<WorkerEvent> {

@@ -42,8 +42,13 @@ export interface Bench {
 
 export async function withQueue(
   use: (bench: Bench) => void | Promise<void>,
-  { root, quota, models, startTraining, hooks, serverLog = new ServerLog(console.error) }:
-    & { readonly root?: string; readonly quota?: number; readonly hooks?: QueueHooks }
+  { root, quota, workers, models, startTraining, hooks, serverLog = new ServerLog(console.error) }:
+    & {
+      readonly root?: string;
+      readonly quota?: number;
+      readonly workers?: number;
+      readonly hooks?: QueueHooks;
+    }
     & Partial<Pick<QueueParts, "models" | "startTraining" | "serverLog">> = {},
 ): Promise<void> {
   const folder = root ?? await Deno.makeTempDir();
@@ -55,6 +60,7 @@ export async function withQueue(
       dataFolder: join(folder, "data"),
       modelsFolder: join(folder, "models"),
       gpuMemory: 4,
+      workers,
     });
     const room = new Retention({ options, store, storage });
     const queue = new JobQueue({

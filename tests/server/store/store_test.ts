@@ -22,7 +22,7 @@ Deno.test("a store of a newer version is refused and left unchanged", () =>
     const error = assertThrows(
       () => Store.open(path),
       UserError,
-      `${path} has version 99, but this program supports up to 2`,
+      `${path} has version 99, but this program supports up to 3`,
     );
     assert(error.hint!.includes("use that, or another data folder"));
     assertEquals(db.prepare("PRAGMA user_version").get()?.user_version, 99);

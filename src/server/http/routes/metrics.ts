@@ -8,7 +8,7 @@ const metricsRoute = createRoute({
   path: "/metrics",
   operationId: "retrieveMetrics",
   tags: ["Metrics"],
-  summary: "Metrics of the server and the running job, in Prometheus's text format",
+  summary: "Metrics of the server and the running jobs, in Prometheus's text format",
   responses: {
     200: { description: "The metrics", content: { "text/plain": { schema: z.string() } } },
   },
