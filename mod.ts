@@ -125,6 +125,7 @@ export type {
   RulesByKind,
 } from "./src/optim/optimizer_shape.ts";
 export type { RuleName } from "./src/optim/rules/rules.ts";
+export type { Shares } from "./src/optim/shares.ts";
 export type { EmbeddingOptimizer } from "./src/train/method_fields.ts";
 export { fullAdamWShape, type MemoryPlan, planMemory } from "./src/train/plan.ts";
 export { type Fit, planFit } from "./src/train/fit.ts";

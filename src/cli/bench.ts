@@ -86,7 +86,14 @@ async function run(options: BenchOptions, io: Io): Promise<number> {
   using gpu = await openGpu(io);
   if (model === undefined) await benchKernels(gpu, options, io);
   else {
-    const sizes: MemoryOptions = { ...options, model, allocate: false, table: false };
+    const sizes: MemoryOptions = {
+      ...options,
+      model,
+      allocate: false,
+      table: false,
+      ranks: 1,
+      shardStates: false,
+    };
     await benchTraining(gpu, sizes, { quick, tokens: options.tokens }, io);
   }
   return io.signal.aborted ? EXIT.interrupted : EXIT.done;

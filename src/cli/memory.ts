@@ -80,7 +80,9 @@ function describe(
   const share = (100 * plan.plannedPeakBytes / full.plannedPeakBytes).toFixed(0);
   return [
     `${options.model ?? options.from}: ${(parameters / 1e6).toFixed(1)} million parameters, ` +
-    `${config.vocabSize} tokens, batch ${options.batchSize} x ${options.seqLen} tokens`,
+    `${config.vocabSize} tokens, batch ${options.batchSize} x ${options.seqLen} tokens${
+      options.ranks > 1 ? `, in each of ${options.ranks} processes` : ""
+    }`,
     "",
     formatTable(["", options.optimizer, "full adamw"], rows),
     "",

@@ -39,6 +39,7 @@ import type { OptimizerRates } from "./rates.ts";
 import { adaptedOf, Restarts } from "./restarts.ts";
 import { StepGradients } from "./step_gradients.ts";
 import { StepRefreshes } from "./step_refreshes.ts";
+import { givenOf } from "./shares.ts";
 import { resetMoments, sinceReset } from "./stable_spam.ts";
 import { refreshSubspace } from "./subspace.ts";
 
@@ -226,7 +227,7 @@ export class Optimizer implements GradientSink {
 
   /** Updates a parameter's weight, or these rows of it, from its accumulated gradient. */
   apply(pass: KernelPass, parameter: Parameter, rows?: Range): void {
-    const state = this.#states.get(parameter)!, { projector, blockRows } = state;
+    const state = this.#states.get(parameter)!, { blockRows } = state;
     const block = blockRows ? rows : undefined;
     const reduced = this.#gradients.summed(pass, state, block);
     const lr = parameterRate(parameter, this.#step), alpha = this.#step.rates.galoreScale;
@@ -234,9 +235,15 @@ export class Optimizer implements GradientSink {
     if (this.clipping && !this.clipping.keeps(state)) {
       this.clipping.clip(pass, state, { x: reduced, block, ...this.#stepNorm });
     }
-    if (state.fira) return this.#applyWhole(pass, state, reduced, { lr, alpha });
-    this.#applyRule(pass, state, { gradient: reduced, lr, block });
-    if (!projector) return this.#update(pass, parameter, reduced, block);
+    if (state.fira) this.#applyWhole(pass, state, reduced, { lr, alpha });
+    else this.#applyRule(pass, state, { gradient: reduced, lr, block });
+    this.#add(pass, state, reduced, block);
+  }
+
+  /** Adds to a weight, or these rows of it, what the rule has made of its gradient. */
+  #add(pass: KernelPass, state: ParameterState, reduced: Tensor, block?: Range): void {
+    const { parameter, projector } = state, alpha = this.#step.rates.galoreScale;
+    if (!projector || state.fira) return this.#update(pass, parameter, reduced, block);
     for (const part of updateBlocks(state)) {
       // The gradient and its factors' products are no longer needed: their buffer takes the update.
       const update = this.#gradients.place(parameter, part);
@@ -266,7 +273,6 @@ export class Optimizer implements GradientSink {
       alpha,
       applyRule: () => this.#applyRule(pass, state, { gradient: lowRank, lr: 1 }),
     });
-    this.#update(pass, state.parameter, gradient);
   }
 
   /** Overwrites the gradient that the rule sees, or a block of it, with the update. */
@@ -304,14 +310,20 @@ export class Optimizer implements GradientSink {
   }
 
   /** Where they are kept: each parameter's accumulated gradient, for processes to sum. */
-  get accumulated(): { readonly parameter: Parameter; readonly gradient: Tensor }[] {
+  get accumulated(): {
+    readonly parameter: Parameter;
+    readonly gradient: Tensor;
+    /** The process that applies it, where they share the states. */
+    readonly keeper?: number;
+  }[] {
     return this.states.map((state) => ({
       parameter: state.parameter,
       gradient: this.#gradients.gathered(state),
+      keeper: state.keeper,
     }));
   }
 
-  /** Where they are kept: applies every gradient, once they are exchanged. */
+  /** Where they are kept: applies every gradient whose state is here, once they are exchanged. */
   applyAll(pass: KernelPass): void {
     const { clipping } = this;
     if (clipping?.kind === "step") {
@@ -321,8 +333,18 @@ export class Optimizer implements GradientSink {
       }
       clipping.clipKept(pass, this.#stepNorm);
     }
-    for (const [{ parameter }, block] of this.#gradients.blocks()) {
-      this.apply(pass, parameter, block);
+    for (const [{ parameter, elsewhere, projector, fira }, block] of this.#gradients.blocks()) {
+      if (!elsewhere) this.apply(pass, parameter, block);
+      else if (fira && this.refreshes.isDue(projector!)) this.refreshes.countGiven(projector!);
+    }
+  }
+
+  /** Once the others have given theirs, where processes share the states: adds their updates. */
+  addGiven(pass: KernelPass): void {
+    pass.overwrites();
+    for (const state of this.states) {
+      if (!state.elsewhere || !givenOf(state).isUpdate) continue;
+      this.#add(pass, state, this.#gradients.gathered(state));
     }
   }
 

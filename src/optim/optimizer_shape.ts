@@ -2,6 +2,7 @@
 import type { Parameter } from "../model/parameters.ts";
 import type { RuleSizes } from "./rules/rule.ts";
 import type { RuleName } from "./rules/rules.ts";
+import type { Shares } from "./shares.ts";
 
 /** Which rule updates which parameters. */
 export interface RulesByKind {
@@ -46,6 +47,8 @@ export interface OptimizerShape {
   readonly accumulatorQuant?: boolean;
   /** Keep the gradients of a step until they are applied together, so that processes can sum them. */
   readonly exchange?: boolean;
+  /** With it: keep only a share of the states; see shares.ts. */
+  readonly shares?: Shares;
   /** Clip gradients by their norm; see {@link Clipping}. */
   readonly clips?: boolean;
   /** Steady the gradients of matrices as their rule sees them; see stable_spam.ts. */

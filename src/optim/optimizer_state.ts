@@ -1,5 +1,5 @@
 /** The optimizer's state, allocated for each parameter that is trained. */
-import type { Allocator } from "../gpu/allocator.ts";
+import { type Allocator, PlanAllocator } from "../gpu/allocator.ts";
 import type { Turn } from "../gpu/slots.ts";
 import type { MatmulShape } from "../kernels/matmul/matmul.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
@@ -31,6 +31,7 @@ import {
 import { createProjector, projectorMatmuls } from "./projector.ts";
 import type { UpdateRule } from "./rules/rule.ts";
 import { RULES } from "./rules/rules.ts";
+import { dealOut } from "./shares.ts";
 import { createStableSpamState } from "./stable_spam.ts";
 
 /** Elements that share a scale in a gradient that is summed in INT8. */
@@ -52,10 +53,14 @@ export function createParameterStates(
   const trained = parameters.all.filter(({ trainable }) => trainable);
   const adapters = trained.every(isAdapter), keeps = keepsGradients(shape, adapters);
   const { kept = BLOCKS.kept } = shape.blocks ?? BLOCKS, buffers = new KeptBuffers(kept);
-  const states = trained.map((parameter) => {
-    const rule = ruleOf(parameter, parameters, shape);
+  const keepers = shape.shares && keepersOf(trained, parameters, shape);
+  const states = trained.map((parameter, index) => {
+    const rule = ruleOf(parameter, parameters, shape), keeper = keepers?.[index];
     const turn = keeps && adapters ? buffers.next(storedBytes(parameter.shape)) : undefined;
-    return createState(allocator, parameter, rule, shape, { tokens, keeps, turn });
+    const elsewhere = keeper !== shape.shares?.own || undefined;
+    const kept = elsewhere ? new PlanAllocator() : allocator;
+    const state = createState({ allocator, kept }, parameter, rule, shape, { tokens, keeps, turn });
+    return { ...state, keeper, elsewhere };
   });
   const room = roomOfBlocks(states, shape);
   // The low-rank products of an adapter on a tied head are gone when its blocks are computed.
@@ -63,8 +68,24 @@ export function createParameterStates(
   return states.map((state) => ({ ...state, blockRows: blockRowsOf(state, shape, room) }));
 }
 
+/** By parameter: who keeps its state, as large as it is. */
+function keepersOf(
+  trained: readonly Parameter[],
+  parameters: LlamaParameters,
+  shape: OptimizerShape,
+): number[] {
+  const bytes = trained.map((parameter) => {
+    const allocator = new PlanAllocator(), kept = new PlanAllocator();
+    const rule = ruleOf(parameter, parameters, shape);
+    createState({ allocator, kept }, parameter, rule, shape, { tokens: 1, keeps: true });
+    return kept.account.live;
+  });
+  return dealOut(bytes, shape.shares!.count);
+}
+
+/** `kept` is for what only whoever applies its gradient needs, `allocator` for the rest. */
 function createState(
-  allocator: Allocator,
+  { allocator, kept }: { readonly allocator: Allocator; readonly kept: Allocator },
   parameter: Parameter,
   rule: UpdateRule,
   optimizer: OptimizerShape,
@@ -79,7 +100,8 @@ function createState(
   const { accumulatorQuant, stableSpam } = optimizer;
   const { name, shape, kind } = parameter;
   const projector = kind === "projection" && projection
-    ? createProjector(allocator, {
+    // Low-rank gradients are projected by all of them.
+    ? createProjector(projection.fira ? kept : allocator, {
       name,
       shape: [shape[0], shape[1]],
       rank: effectiveRank(shape, projection.ranks?.[name] ?? projection.rank),
@@ -88,7 +110,7 @@ function createState(
     })
     : undefined;
   const reduced = reducedShape({ parameter, projector });
-  const fira = projector && projection?.fira ? createFiraState(allocator, name) : undefined;
+  const fira = projector && projection?.fira ? createFiraState(kept, name) : undefined;
   const route = projector && !fira && !wholeGradients
     ? routeOf(projector, tokens, blocks.block)
     : undefined;
@@ -103,13 +125,11 @@ function createState(
     parameter,
     projector,
     fira,
-    stableSpam: stableSpam && kind === "projection"
-      ? createStableSpamState(allocator, name)
-      : undefined,
+    stableSpam: stableSpam && kind === "projection" ? createStableSpamState(kept, name) : undefined,
     route,
     updateRows: route && !formsGradient(route) ? updateRowsOf(parameter, blocks) : undefined,
     rule,
-    state: rule.createState(allocator, name, reduced, sizesOf(optimizer)),
+    state: rule.createState(kept, name, reduced, sizesOf(optimizer)),
     accumulated: (gradientAccumulation > 1 || keeps) && !isNarrow
       ? allocator.tensor({ ...sum, dtype: "float32", turn })
       : undefined,

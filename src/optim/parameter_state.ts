@@ -12,6 +12,10 @@ export interface ParameterState {
   readonly rule: UpdateRule;
   readonly state: RuleState;
   readonly projector?: Projector;
+  /** Where processes share the states: the one that keeps this. */
+  readonly keeper?: number;
+  /** It is another one: what is kept has a shape here, and no memory. */
+  readonly elsewhere?: boolean;
   /** Of a projected matrix whose gradient is gathered whole. */
   readonly fira?: FiraState;
   /** (3) float32: of a matrix, with Stable-SPAM. */

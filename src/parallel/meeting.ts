@@ -7,7 +7,14 @@ import { formatBytes } from "../text.ts";
 import type { Mpi } from "./mpi_library.ts";
 import { ranksText } from "./ranks.ts";
 
-const KINDS = ["sum", "broadcast", "gather", "close"] as const;
+const KINDS = [
+  "sum",
+  "sum of shares",
+  "broadcast",
+  "collection of shares",
+  "gather",
+  "close",
+] as const;
 /** What ranks do together. */
 export type OperationKind = typeof KINDS[number];
 

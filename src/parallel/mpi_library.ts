@@ -38,6 +38,15 @@ const SYMBOLS = {
     result: "i32",
     nonblocking: true,
   },
+  MPI_Alltoallv: {
+    parameters: [
+      ...["buffer", "buffer", "buffer", HANDLE] as const,
+      ...["buffer", "buffer", "buffer", HANDLE] as const,
+      HANDLE,
+    ],
+    result: "i32",
+    nonblocking: true,
+  },
   MPI_Allgather: {
     parameters: ["buffer", "i32", HANDLE, "buffer", "i32", HANDLE, HANDLE],
     result: "i32",

@@ -45,6 +45,40 @@ export class MpiRanks implements Ranks {
     });
   }
 
+  sumShares(values: Float32Array<ArrayBuffer>, lengths: readonly number[]): Promise<void> {
+    return this.#inTurn(async () => {
+      const { mpi: { symbols, world, byte }, size, rank } = this;
+      const starts = startsOf(lengths), share = lengths[rank], room = share * size;
+      if (this.#theirs.length < room) this.#theirs = new Float32Array(room);
+      const theirs = this.#theirs.subarray(0, room),
+        inBytes = (all: readonly number[]) => Int32Array.from(all, (count) => 4 * count);
+      const received = Array(size).fill(share), at = startsOf(received);
+      await this.#meet("sum of shares", values.byteLength);
+      await symbols.MPI_Alltoallv(
+        ...[values, inBytes(lengths), inBytes(starts), byte] as const,
+        ...[theirs, inBytes(received), inBytes(at), byte] as const,
+        world,
+      );
+      const sums = values.subarray(starts[rank], starts[rank] + share);
+      addInOrder(theirs, share, size);
+      sums.set(theirs.subarray(0, share));
+      this.#sent += values.byteLength - sums.byteLength;
+    });
+  }
+
+  collectShares(bytes: Uint8Array<ArrayBuffer>, lengths: readonly number[]): Promise<void> {
+    return this.#inTurn(async () => {
+      const { symbols, byte, world } = this.mpi, starts = startsOf(lengths);
+      await this.#meet("collection of shares", bytes.length);
+      for (const [rank, length] of lengths.entries()) {
+        if (!length) continue;
+        const share = bytes.subarray(starts[rank], starts[rank] + length);
+        await symbols.MPI_Bcast(share, length, byte, rank, world);
+      }
+      this.#sent += (this.size - 1) * lengths[this.rank];
+    });
+  }
+
   async #sumPiece(values: Float32Array<ArrayBuffer>): Promise<void> {
     const { mpi: { symbols, world, byte }, size } = this;
     const share = Math.ceil(values.length / size), room = share * size;
@@ -59,10 +93,7 @@ export class MpiRanks implements Ranks {
     await this.#meet("sum", 4 * values.length);
     await symbols.MPI_Alltoall(own, bytes, byte, theirs, bytes, byte, world);
     const sums = theirs.subarray(0, share);
-    for (let rank = 1; rank < size; rank++) {
-      const from = rank * share;
-      for (let i = 0; i < share; i++) sums[i] += theirs[from + i];
-    }
+    addInOrder(theirs, share, size);
     await symbols.MPI_Allgather(sums, bytes, byte, own, bytes, byte, world);
     values.set(own.subarray(0, values.length));
     this.#sent += 2 * (size - 1) * bytes;
@@ -117,4 +148,18 @@ export class MpiRanks implements Ranks {
     this.#last = result.catch(() => {});
     return result;
   }
+}
+
+/** Adds to the first of so many rows the others, one by one. */
+function addInOrder(values: Float32Array, length: number, rows: number): void {
+  for (let row = 1; row < rows; row++) {
+    const from = row * length;
+    for (let i = 0; i < length; i++) values[i] += values[from + i];
+  }
+}
+
+/** Where each of several shares begins. */
+function startsOf(lengths: readonly number[]): number[] {
+  let at = 0;
+  return lengths.map((length) => (at += length) - length);
 }

@@ -20,6 +20,13 @@ export interface Ranks {
    * whatever the network and the library: all ranks get the same bits, in every run.
    */
   sum(values: Float32Array<ArrayBuffer>): Promise<void>;
+  /**
+   * Of values that are the shares of all ranks side by side, by rank, of so many each: replaces the own
+   * share by its sum over the ranks, in their order. The others are left as they are.
+   */
+  sumShares(values: Float32Array<ArrayBuffer>, lengths: readonly number[]): Promise<void>;
+  /** Of bytes that are the shares of all ranks side by side: replaces those of the others by theirs. */
+  collectShares(bytes: Uint8Array<ArrayBuffer>, lengths: readonly number[]): Promise<void>;
   /** Replaces bytes by those of rank 0, which must be as many. */
   broadcast(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
   /** What each rank gives, of any length, by rank; all receive all. */
@@ -34,6 +41,8 @@ export const ALONE: Ranks = {
   size: 1,
   sentBytes: 0,
   sum: () => Promise.resolve(),
+  sumShares: () => Promise.resolve(),
+  collectShares: () => Promise.resolve(),
   broadcast: () => Promise.resolve(),
   gather: (bytes) => Promise.resolve([bytes]),
   close: () => Promise.resolve(),

@@ -139,7 +139,12 @@ function buildProbe(
 ): Probe {
   // As for the run, but with the smallest optimizer: no step is taken.
   const least = withProjection(shape, { rank: 1, ranks: undefined });
-  const alone = { gradientAccumulation: 1, exchange: false, wholeGradients: true };
+  const alone = {
+    gradientAccumulation: 1,
+    exchange: false,
+    shares: undefined,
+    wholeGradients: true,
+  };
   const optimizer = { ...least.optimizer, ...alone };
   const training = buildTraining(
     allocator,

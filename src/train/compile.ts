@@ -24,9 +24,10 @@ export function kernelsOf(
   const before = structuredClone(optimizer.refreshes.lazy);
   const recordStep = () => {
     const options = { step: 1, lr: 0, rates, lossIndex: 0 };
-    const { begin, applyAll } = openStep(gpu, training, batches, options);
+    const { begin, applyAll, addGiven } = openStep(gpu, training, batches, options);
     for (const index of new Set([0, batches.length - 1])) begin(index);
     if (optimizer.keeps) applyAll();
+    if (optimizer.shape.shares) addGiven();
   };
   try {
     return rehearse(gpu, () => {

@@ -10,16 +10,25 @@ import type { StepRefresh } from "../optim/step_refreshes.ts";
 import type { Ranks } from "../parallel/ranks.ts";
 import type { Training } from "./build.ts";
 import { bytesOf, inPieces, type Part, Passage, whole } from "./pieces.ts";
+import { sharedBytesPerStep, ShareExchange } from "./share_exchange.ts";
 
 export class Exchange {
   readonly #passage: Passage;
+  /** Where each rank keeps only a share of the states. */
+  readonly shares: ShareExchange | undefined;
 
   constructor(gpu: Gpu, private readonly training: Training, readonly ranks: Ranks) {
     this.#passage = new Passage(gpu);
+    const { shares } = training.optimizer.shape;
+    this.shares = shares && new ShareExchange(gpu, training, ranks);
   }
 
-  /** Replaces the gradients of a step, and its loss, by their sums over the ranks. */
+  /**
+   * Replaces the gradients of a step, and its loss, by their sums over the ranks; of gradients, where
+   * the states are shared, those of its own share.
+   */
   async sum(lossIndex: number): Promise<void> {
+    await this.shares?.sum();
     await this.#passage.pass(inPieces(summedParts(this.training, lossIndex)), {
       reads: () => true,
       writes: () => true,
@@ -48,20 +57,24 @@ function sharedTensors({ optimizer }: Training, refresh: StepRefresh | undefined
   return bases.length ? [...bases, optimizer.scratch.similarities] : [];
 }
 
-/** The gradients of a step, and its loss. */
+/** What all ranks have the sums of: the gradients of a step, unless they share the states, and its loss. */
 function summedParts({ optimizer, losses }: Training, lossIndex: number): Part[] {
   const loss = { tensor: losses, start: 4 * lossIndex, bytes: 4 };
+  // Which are then clipped by the norm of all, if they are.
+  if (optimizer.shape.shares && !optimizer.clipping) return [loss];
   return [...optimizer.accumulated.map(({ gradient }) => whole(gradient)), loss];
 }
 
 /**
  * Bytes that each of several ranks sends in a step: 2(n − 1)/n of its gradients, rounded up to whole
- * numbers for each in every piece. Also in a plan.
+ * numbers for each in every piece. Where they share the states it is those of `rank`: (n − 1)/n, and
+ * what it gives to the others. Also in a plan.
  */
-export function bytesPerStep(training: Training, size: number): number {
+export function bytesPerStep(training: Training, size: number, rank = 0): number {
+  const { shares } = training.optimizer.shape;
   return inPieces(summedParts(training, 0)).reduce((sum, piece) => {
     return sum + 8 * (size - 1) * Math.ceil(bytesOf(piece) / 4 / size);
-  }, 0);
+  }, shares ? sharedBytesPerStep(training, size, rank) : 0);
 }
 
 /** Bytes that rank 0 sends in a step that refreshes every subspace, besides its gradients. */

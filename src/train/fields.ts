@@ -239,7 +239,14 @@ export const scheduleFields = section("Schedule", {
   seed,
 });
 
+export const shardStates = z.boolean().default(false).describe(
+  "where an MPI launcher started several processes: each keeps the optimizer states of its share of " +
+    "the parameters alone, updates these, and gives the updates to the others (ZeRO-1); the weights " +
+    "are the same bits as without it",
+);
+
 export const runFields = section("Run", {
+  shardStates,
   output: z.string().min(1).describe("folder for metrics, checkpoints and the trained model")
     .meta({ value: "dir" }),
   evalEvery: orNever().default(1000).describe("steps between evaluations; 0: only at the end"),

@@ -28,6 +28,9 @@ export async function follow(
       case "check":
         await team.compare(stepping.step);
         break;
+      case "fetch":
+        await team.lend();
+        break;
       case "end":
         return;
       case "failed":

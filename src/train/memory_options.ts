@@ -3,10 +3,12 @@ import { z } from "../packages/zod.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { defineOptions, described, type Options, type Rule, section } from "../options/schema.ts";
 import {
+  count,
   FINETUNE_GRAD_NORM,
   loraFields,
   loraSizes,
   memoryFields,
+  shardStates,
   startFields,
   trainedModel,
   trainEmbeddings,
@@ -98,6 +100,11 @@ export const memoryOptions: Options<MemoryOptions, MemoryInput> = defineOptions(
       vocabSize: sizeFields.vocabSize,
     }),
     ...section("Card", {
+      ranks: count().default(1).meta(described(
+        phrase`plan what one of so many processes needs, each with ${option("batchSize")} sequences
+          of its own; that with the most`,
+      )).meta({ value: "n" }),
+      shardStates,
       fit: z.number().positive().optional().meta(described(
         phrase`show what fits a card of that many GiB: the largest batches by method, rank and
           ${option("seqLen")}, and what they need to save memory; options that are given are kept,
@@ -135,6 +142,30 @@ export const memoryOptions: Options<MemoryOptions, MemoryInput> = defineOptions(
         ? {
           option: "allocate",
           message: phrase`tries one plan, ${option("fit")} searches for many: keep only one`,
+        }
+        : undefined,
+    ({ shardStates, ranks }) =>
+      shardStates === true && ranks === 1
+        ? {
+          option: "shardStates",
+          message: phrase`needs ${option("ranks")} above 1: one process has nothing to share`,
+        }
+        : undefined,
+    ({ accumulatorQuant, ranks }) =>
+      accumulatorQuant === true && ranks !== 1
+        ? {
+          option: "accumulatorQuant",
+          message: phrase`goes with one process: with ${
+            option("ranks", ranks)
+          } gradients are summed in
+            float32`,
+        }
+        : undefined,
+    ({ allocate, ranks }) =>
+      allocate === true && ranks !== 1
+        ? {
+          option: "allocate",
+          message: phrase`tries a run of one process: leave ${option("ranks")} out`,
         }
         : undefined,
     ({ allocate, fit, table }) =>

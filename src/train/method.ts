@@ -137,7 +137,8 @@ export function trainingShape(
       rank: method.apollo && rankOf(options, config, method),
       gradientAccumulation,
       accumulatorQuant: options.accumulatorQuant || undefined,
-      exchange: !options.layerwise || undefined,
+      exchange: !options.layerwise || ranksOf(options) > 1 || undefined,
+      shares: "ranks" in options && options.shardStates ? { count: options.ranks } : undefined,
       clips: options.maxGradNorm > 0 || undefined,
       stableSpam: options.stableSpam || undefined,
       restarts: method.restarts,
@@ -212,6 +213,11 @@ export function optimizerRates(options: PretrainOptions | FinetuneOptions): Opti
     jaggedRestartWarmupSteps,
     neftuneNoiseAlpha: "neftuneNoiseAlpha" in options ? options.neftuneNoiseAlpha : undefined,
   };
+}
+
+/** Processes of a run that is planned; a run adds what they need once it knows them (team.ts). */
+function ranksOf(options: MemoryOptions | PretrainOptions | FinetuneOptions): number {
+  return "ranks" in options ? options.ranks : 1;
 }
 
 /** Room for a prompt as long as a training sequence, and for its continuation. */

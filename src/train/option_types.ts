@@ -213,6 +213,19 @@ export interface MemoryOptions {
    */
   readonly from?: string;
   /**
+   * Plan what one of so many processes needs, each with `batchSize` sequences of its own; that with
+   * the most.
+   * @default 1
+   */
+  readonly ranks: number;
+  /**
+   * Where an MPI launcher started several processes: each keeps the optimizer states of its share
+   * of the parameters alone, updates these, and gives the updates to the others (ZeRO-1); the
+   * weights are the same bits as without it.
+   * @default false
+   */
+  readonly shardStates: boolean;
+  /**
    * Show what fits a card of that many GiB: the largest batches by method, rank and `seqLen`, and
    * what they need to save memory; options that are given are kept, `batchSize` as the least.
    */
@@ -603,6 +616,13 @@ export interface PretrainOptions {
    * @default 42
    */
   readonly seed: number;
+  /**
+   * Where an MPI launcher started several processes: each keeps the optimizer states of its share
+   * of the parameters alone, updates these, and gives the updates to the others (ZeRO-1); the
+   * weights are the same bits as without it.
+   * @default false
+   */
+  readonly shardStates: boolean;
   /** Folder for metrics, checkpoints and the trained model. */
   readonly output: string;
   /**
@@ -1091,6 +1111,13 @@ export interface FinetuneOptions {
    * @default 42
    */
   readonly seed: number;
+  /**
+   * Where an MPI launcher started several processes: each keeps the optimizer states of its share
+   * of the parameters alone, updates these, and gives the updates to the others (ZeRO-1); the
+   * weights are the same bits as without it.
+   * @default false
+   */
+  readonly shardStates: boolean;
   /** Folder for metrics, checkpoints and the trained model. */
   readonly output: string;
   /**

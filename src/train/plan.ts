@@ -21,13 +21,24 @@ export interface MemoryPlan {
   readonly largest: { readonly name: string; readonly bytes: number };
 }
 
-/** Plans a training run by running its allocating code with an allocator that only counts. */
+/**
+ * Plans a training run by running its allocating code with an allocator that only counts: of processes
+ * that share states the one that needs the most, unless the shape names one.
+ */
 export function planMemory(
   config: LlamaConfig,
   shape: TrainingShape,
   capabilities: Capabilities = CONSUMER_CARD,
   objective?: Objective,
 ): MemoryPlan {
+  const { optimizer } = shape, { shares } = optimizer;
+  if (shares && shares.own === undefined) {
+    const plans = Array.from({ length: shares.count }, (_, own) => {
+      const of = { ...shape, optimizer: { ...optimizer, shares: { ...shares, own } } };
+      return planMemory(config, of, capabilities, objective);
+    });
+    return plans.reduce((a, b) => (b.plannedPeakBytes > a.plannedPeakBytes ? b : a));
+  }
   const allocator = new PlanAllocator();
   const { model: { parameters } } = buildTraining(
     allocator,

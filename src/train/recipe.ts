@@ -29,6 +29,7 @@ export type RunOptions = Pick<
   | "earlyStoppingPatience"
   | "earlyStoppingThreshold"
   | "gpuMemory"
+  | "shardStates"
   | "tune"
   | "gradientAccumulation"
   | "lr"

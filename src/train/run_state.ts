@@ -122,7 +122,7 @@ function upgraded(old: FirstOptimizer): OptimizerShape {
 /** The identity of a recipe's run. */
 export function identityOf({ config, shape, rates, objective, options }: Recipe): RunIdentity {
   // How many processes train it is no part of a run; why gradients wait otherwise is an option.
-  const { exchange: _, ...optimizer } = shape.optimizer,
+  const { exchange: _, shares: __, ...optimizer } = shape.optimizer,
     { name } = objective ?? crossEntropyObjective;
   const { layerwise } = options;
   return { config, shape: { ...shape, optimizer }, rates, objective: name, layerwise };

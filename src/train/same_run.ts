@@ -60,7 +60,12 @@ function runMarks({ recipe, data, schedule, baseMark, resumed }: OpenRun): Marks
   const own = identityOf(recipe);
   return {
     ...identity(own, own),
-    ...leavesOf({ ...recipe.rates, ...schedule, steps: data.steps }),
+    ...leavesOf({
+      shardStates: recipe.options.shardStates,
+      ...recipe.rates,
+      ...schedule,
+      steps: data.steps,
+    }),
     data: hashed(data.batches.position()),
     "the base model": hashed(baseMark ?? ""),
     "the checkpoint": resumed ? `of step ${resumed.state.step}` : "none",

@@ -107,7 +107,7 @@ export class Saving {
   }
 
   #write(state: RunState, results: RunResults): Promise<string> {
-    const { gpu, activity, run: { recipe, training } } = this, { step } = state;
+    const { gpu, activity, run: { recipe, training, team } } = this, { step } = state;
     const total = this.#bytes;
     const onProgress = (done: number) =>
       activity.report("saving a checkpoint", step, { done, total });
@@ -116,7 +116,7 @@ export class Saving {
       step,
       bytes: total,
       onProgress,
-      entries: stateEntries(gpu, training),
+      entries: stateEntries(gpu, training, team?.fetch),
       state,
       beside: async (folder) => await recipe.describe?.(folder, training.model.parameters, results),
     });

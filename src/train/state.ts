@@ -10,15 +10,28 @@ import type { CheckpointEntry } from "./checkpoint.ts";
 /** Bytes of a block at most. */
 const BLOCK_BYTES = 4 << 20;
 
-/** Entries of a checkpoint, read from the device as they are written. */
-export function stateEntries(gpu: Gpu, training: Training): CheckpointEntry[] {
-  return stateTensors(training).map(({ name, tensor }) => ({ name, data: blocksOf(gpu, tensor) }));
+/** Reads from another process what it keeps: of this one of {@link stateTensors}, from this byte on. */
+export type Fetch = (
+  from: { readonly index: number; readonly start: number },
+  into: Uint8Array<ArrayBuffer>,
+) => Promise<void>;
+
+/** Entries of a checkpoint, read from the device, or from other processes, as they are written. */
+export function stateEntries(gpu: Gpu, training: Training, fetch?: Fetch): CheckpointEntry[] {
+  return stateTensors(training).map(({ name, tensor, elsewhere }, index) => {
+    const fill = (into: Uint8Array<ArrayBuffer>, start: number) =>
+      elsewhere ? fetch!({ index, start }, into) : gpu.readInto(tensor, into, start);
+    return { name, data: blocksOf(tensor.byteLength, fill) };
+  });
 }
 
-function blocksOf(gpu: Gpu, tensor: Tensor): Block[] {
-  return Array.from({ length: Math.ceil(tensor.byteLength / BLOCK_BYTES) }, (_, index) => {
-    const start = index * BLOCK_BYTES, bytes = Math.min(BLOCK_BYTES, tensor.byteLength - start);
-    return { bytes, fill: (into) => gpu.readInto(tensor, into, start) };
+function blocksOf(
+  byteLength: number,
+  fill: (into: Uint8Array<ArrayBuffer>, start: number) => Promise<void>,
+): Block[] {
+  return Array.from({ length: Math.ceil(byteLength / BLOCK_BYTES) }, (_, index) => {
+    const start = index * BLOCK_BYTES, bytes = Math.min(BLOCK_BYTES, byteLength - start);
+    return { bytes, fill: (into) => fill(into, start) };
   });
 }
 
@@ -32,8 +45,8 @@ export async function restoreTensors(
   checkpoint: Checkpoint,
   onProgress?: OnRead,
 ): Promise<void> {
-  const tensors = stateTensors(training);
-  const faults = tensors.flatMap(({ name, tensor }) => {
+  const all = stateTensors(training), tensors = all.filter(({ elsewhere }) => !elsewhere);
+  const faults = all.flatMap(({ name, tensor }) => {
     if (!checkpoint.has(name)) return [`${name} is missing`];
     const bytes = checkpoint.bytes(name);
     return bytes === tensor.byteLength
@@ -57,7 +70,13 @@ export async function restoreTensors(
 export interface StateTensor {
   readonly name: string;
   readonly tensor: Tensor;
+  /** The process that keeps it, where it is at one of them alone. */
+  readonly keeper?: number;
+  /** It is another one: here is only its shape. */
+  readonly elsewhere?: boolean;
 }
+
+type Kept = Pick<StateTensor, "keeper" | "elsewhere">;
 
 /**
  * Weights, rule states, projections and leading vectors, in the device's own layout; and what is kept
@@ -65,19 +84,23 @@ export interface StateTensor {
  */
 export function stateTensors({ model: { parameters }, optimizer }: Training): StateTensor[] {
   const found: StateTensor[] = [];
-  const add = (name: string, tensor: Tensor | undefined) => {
+  const add = (name: string, tensor: Tensor | undefined, kept: Kept = {}) => {
     if (!tensor) return;
-    found.push({ name, tensor });
-    add(`${name}.constants`, tensor.constants);
+    found.push({ name, tensor, ...kept });
+    add(`${name}.constants`, tensor.constants, kept);
   };
-  for (const { parameter, rule, state, projector, fira, stableSpam } of optimizer.states) {
-    const { name } = parameter;
+  for (const of of optimizer.states) {
+    const { parameter, rule, state, projector, fira, stableSpam, keeper, elsewhere } = of;
+    const { name } = parameter, kept = { keeper, elsewhere };
     add(name, parameter.weight);
-    for (const [key, tensor] of Object.entries(state)) add(`${name}.${rule.label}.${key}`, tensor);
-    add(`${name}.projection`, projector?.basis);
-    add(`${name}.leading`, projector?.leading);
-    add(`${name}.fira.last`, fira?.last);
-    add(`${name}.stable_spam`, stableSpam);
+    for (const [key, tensor] of Object.entries(state)) {
+      add(`${name}.${rule.label}.${key}`, tensor, kept);
+    }
+    // All processes project low-rank gradients, so each has these.
+    add(`${name}.projection`, projector?.basis, fira && kept);
+    add(`${name}.leading`, projector?.leading, fira && kept);
+    add(`${name}.fira.last`, fira?.last, kept);
+    add(`${name}.stable_spam`, stableSpam, kept);
   }
   for (const { name, weight, kept, trainable } of parameters.all) {
     if (kept && !trainable) add(name, weight);

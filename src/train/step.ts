@@ -56,6 +56,7 @@ export class RecordedStep {
   readonly #count: number;
   readonly #begin: (index: number) => void;
   readonly #applyAll: () => void;
+  readonly #addGiven: () => void;
   #first: readonly HeldWork[] | undefined;
   #touched = false;
 
@@ -70,10 +71,11 @@ export class RecordedStep {
     readonly batches: readonly Batch[],
     readonly options: StepOptions & { readonly paced?: boolean; readonly watch?: Watch },
   ) {
-    const { count, begin, applyAll, divisor } = openStep(gpu, training, batches, options);
+    const { count, begin, applyAll, addGiven, divisor } = openStep(gpu, training, batches, options);
     this.#count = count;
     this.#begin = begin;
     this.#applyAll = applyAll;
+    this.#addGiven = addGiven;
     this.divisor = divisor;
     this.#first = this.#record(() => begin(0));
   }
@@ -137,7 +139,10 @@ export class RecordedStep {
     if (leads) await exchange.share(refresh);
     await this.#give(this.#parts(1, this.#count), undefined);
     await exchange.sum(lossIndex);
-    return await this.apply();
+    const applied = await this.apply();
+    if (!exchange.shares) return applied;
+    await exchange.shares.give();
+    return await this.#give([() => this.#record(this.#addGiven)], undefined);
   }
 
   /** Where gradients are kept: gives the updates, as {@link give} does, once they are exchanged. */
@@ -183,7 +188,7 @@ export class RecordedStep {
 
 /**
  * A step of which `begin` submits a micro-batch, in order, and then, where gradients are kept,
- * `applyAll` the updates.
+ * `applyAll` the updates; where processes share the states those of its own, and `addGiven` the others.
  */
 export function openStep(
   gpu: Gpu,
@@ -195,6 +200,7 @@ export function openStep(
   readonly count: number;
   readonly begin: (index: number) => void;
   readonly applyAll: () => void;
+  readonly addGiven: () => void;
   readonly divisor: number;
 } {
   const { model, optimizer, losses, gradientSquares: out, objective, submit } = training;
@@ -236,7 +242,11 @@ export function openStep(
     optimizer.applyAll(pass);
     pass.submit();
   };
-  return { count, begin, applyAll, divisor };
+  const addGiven = () => {
+    optimizer.addGiven(pass);
+    pass.submit();
+  };
+  return { count, begin, applyAll, addGiven, divisor };
 }
 
 /**

@@ -7,16 +7,16 @@ import { Crc32 } from "../formats/checkpoint/checksum.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
-import { gatherText, type Ranks, ranksText } from "../parallel/ranks.ts";
+import { ALONE, gatherText, type Ranks, ranksText } from "../parallel/ranks.ts";
 import type { Training } from "./build.ts";
 import { Exchange } from "./exchange.ts";
 import type { Recipe } from "./recipe.ts";
-import { stateTensors } from "./state.ts";
+import { type Fetch, stateTensors } from "./state.ts";
 
 /** What all ranks do next. */
-export type Order = "step" | "check" | "end" | "failed";
+export type Order = "step" | "check" | "fetch" | "end" | "failed";
 
-const ORDERS: readonly Order[] = ["step", "check", "end", "failed"];
+const ORDERS: readonly Order[] = ["step", "check", "fetch", "end", "failed"];
 /** What another rank says in place of an order: go on, or stop. */
 const GO_ON = 0x10, STOP = 0x11;
 
@@ -25,9 +25,14 @@ const CHECKED_BYTES = 16 << 20;
 
 /** The recipe with gradients that wait for their exchange, if it can be shared by these ranks. */
 export function sharedRecipe(recipe: Recipe, ranks: Ranks | undefined): Recipe {
-  const { size } = ranks ?? { size: 1 };
-  if (size === 1) return recipe;
-  const { shape, options: { gradientAccumulation } } = recipe, { optimizer } = shape;
+  const { size, rank } = ranks ?? ALONE;
+  if (size === 1) {
+    const warnings = recipe.options.shardStates
+      ? [...recipe.warnings, ALONE_TEXT]
+      : recipe.warnings;
+    return { ...recipe, warnings };
+  }
+  const { shape, options: { gradientAccumulation, shardStates } } = recipe, { optimizer } = shape;
   if (optimizer.accumulatorQuant) {
     throw new UserError(
       phrase`${option("accumulatorQuant", true)}: ${size} processes exchange gradients in float32,
@@ -42,8 +47,13 @@ export function sharedRecipe(recipe: Recipe, ranks: Ranks | undefined): Recipe {
       phrase`give a multiple of ${size}`,
     );
   }
-  return { ...recipe, shape: { ...shape, optimizer: { ...optimizer, exchange: true } } };
+  const shares = shardStates ? { count: size, own: rank } : undefined;
+  return { ...recipe, shape: { ...shape, optimizer: { ...optimizer, exchange: true, shares } } };
 }
+
+/** Of a run that is one process's: {@link sharedRecipe} shares nothing. */
+const ALONE_TEXT = phrase`${option("shardStates", true)} has no effect: one process has nothing to
+  share, and no MPI launcher started several`;
 
 export class Team {
   readonly exchange: Exchange;
@@ -51,6 +61,8 @@ export class Team {
   #checked: number | undefined;
   /** Its ranks have gone, each its own way. */
   #dissolved = false;
+  /** What is read from other ranks, one after the other. */
+  #fetching: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly gpu: Gpu,
@@ -67,6 +79,11 @@ export class Team {
 
   /** Of rank 0: what all do now. */
   async order(order: Order): Promise<void> {
+    await this.#fetching.catch(() => {}); // reported to whoever waits for it
+    await this.#say(order);
+  }
+
+  async #say(order: Order): Promise<void> {
     const answers = await this.ranks.gather(Uint8Array.of(ORDERS.indexOf(order)));
     if (answers.some(([answer]) => answer === STOP)) this.#stopping.abort();
   }
@@ -82,6 +99,30 @@ export class Team {
   async nextOrder(stops: boolean): Promise<Order> {
     const [[order]] = await this.ranks.gather(Uint8Array.of(stops ? STOP : GO_ON));
     return ORDERS[order];
+  }
+
+  /** Of rank 0: reads what another rank keeps, which lends it. */
+  readonly fetch: Fetch = ({ index, start }, into) => {
+    return this.#fetching = this.#fetching.then(async () => {
+      await this.#say("fetch");
+      await this.#lend(Float64Array.of(index, start, into.length), into);
+    });
+  };
+
+  /** Of the others: what rank 0 reads, each from its keeper. */
+  lend(): Promise<void> {
+    return this.#lend(new Float64Array(3));
+  }
+
+  /** Of all. `wanted`, of rank 0: which tensor, from which byte on, and how many of them. */
+  async #lend(wanted: Float64Array<ArrayBuffer>, into?: Uint8Array<ArrayBuffer>): Promise<void> {
+    const { gpu, ranks } = this;
+    await ranks.broadcast(new Uint8Array(wanted.buffer));
+    const [index, start, count] = wanted, bytes = into ?? new Uint8Array(count);
+    const { tensor, keeper } = stateTensors(this.training)[index];
+    if (keeper === ranks.rank) await gpu.readInto(tensor, bytes, start);
+    const lengths = Array.from({ length: ranks.size }, (_, rank) => rank === keeper ? count : 0);
+    await ranks.collectShares(bytes, lengths);
   }
 
   /** Of rank 0: throws unless all ranks have the same weights and states after this step. */
@@ -106,10 +147,11 @@ export class Team {
     );
   }
 
-  /** Of all that a checkpoint would hold. */
+  /** Of all that a checkpoint would hold and more than one has. */
   async #checksum(): Promise<string> {
     const sum = new Crc32();
-    for (const { tensor } of stateTensors(this.training)) {
+    for (const { tensor, keeper } of stateTensors(this.training)) {
+      if (keeper !== undefined) continue;
       for (let at = 0; at < tensor.byteLength; at += CHECKED_BYTES) {
         const bytes = Math.min(CHECKED_BYTES, tensor.byteLength - at);
         sum.update(await this.gpu.read(tensor, at, bytes));

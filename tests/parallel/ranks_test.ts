@@ -22,6 +22,15 @@ for (const size of [2, 4]) {
         values,
         sent: 2 * (size - 1) * 4 * Math.ceil(1001 / size),
         broadcast: [0, 1],
+        // Each value but those of its own share goes to one other, each byte of that to all.
+        shares: {
+          sums: Array(rank + 1).fill(inOrder),
+          sent: 4 * (size * (size + 1) / 2 - (rank + 1)),
+        },
+        collected: {
+          bytes: Array.from({ length: size }, (_, rank) => Array(rank + 1).fill(rank + 1)).flat(),
+          sent: (size - 1) * (rank + 1),
+        },
         gathered: Array.from({ length: size }, (_, rank) => "é".repeat(rank)),
         empty: Array(size).fill(0),
       })),

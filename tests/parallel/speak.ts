@@ -11,6 +11,16 @@ await ranks.sum(values);
 const sent = ranks.sentBytes - before;
 const bytes = Uint8Array.of(rank, 7 * rank + 1);
 await ranks.broadcast(bytes);
+// Rank k has k + 1 of the values, and as many bytes.
+const lengths = Array.from({ length: size }, (_, rank) => rank + 1);
+const startOf = (of: number) => of * (of + 1) / 2, start = startOf(rank), end = startOf(rank + 1);
+const shares = Float32Array.from({ length: startOf(size) }, () => large[rank % 4]);
+const collected = new Uint8Array(startOf(size)).fill(rank + 1, start, end);
+const sentBefore = ranks.sentBytes;
+await ranks.sumShares(shares, lengths);
+const sentInSum = ranks.sentBytes - sentBefore;
+await ranks.collectShares(collected, lengths);
+const sentInCollection = ranks.sentBytes - sentBefore - sentInSum;
 // Rank 0 comes late, and asks for two at a time.
 if (rank === 0) await new Promise((resolve) => setTimeout(resolve, 50));
 const [gathered, empty] = await Promise.all([
@@ -23,6 +33,8 @@ report(rank, {
   values: [...values],
   sent,
   broadcast: [...bytes],
+  shares: { sums: [...shares.subarray(start, end)], sent: sentInSum },
+  collected: { bytes: [...collected], sent: sentInCollection },
   gathered: gathered.map((each) => new TextDecoder().decode(each)),
   empty: empty.map(({ length }) => length),
 });

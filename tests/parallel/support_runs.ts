@@ -21,11 +21,13 @@ export interface RankRun {
 }
 
 export interface RankReport {
-  /** Bytes sent in each sum of values. */
+  /** Bytes sent in each sum of values, and each that shares were given in. */
   readonly sums: readonly number[];
   /** Of all that a checkpoint holds, by rank, at each comparison. */
   readonly checksums: readonly (readonly string[])[];
   readonly events: readonly TrainingEvent[];
+  /** Bytes of GPU memory at the peak of the run, and as it was planned. */
+  readonly memory?: { readonly planned: number; readonly peak: number };
   /** At the end. */
   readonly step?: number;
   readonly error?: string;

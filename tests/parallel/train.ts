@@ -33,6 +33,19 @@ class Witness implements Ranks {
     if (this.drifts) values[0]++;
   }
 
+  async sumShares(values: Float32Array<ArrayBuffer>, lengths: readonly number[]) {
+    const before = this.sentBytes;
+    await this.ranks.sumShares(values, lengths);
+    this.sums.push(this.sentBytes - before);
+  }
+
+  async collectShares(bytes: Uint8Array<ArrayBuffer>, lengths: readonly number[]) {
+    const before = this.sentBytes;
+    await this.ranks.collectShares(bytes, lengths);
+    // What a checkpoint takes comes from one of them.
+    if (lengths.every((length) => length > 0)) this.sums.push(this.sentBytes - before);
+  }
+
   broadcast(bytes: Uint8Array<ArrayBuffer>) {
     return this.ranks.broadcast(bytes);
   }
@@ -66,10 +79,13 @@ for (const { options, alone, ofRank, dies, stops, drifts, leaves, breaks, catche
   const witness = new Witness(ranks, drifts === rank), events: TrainingEvent[] = [];
   const own = { ...options, ...ofRank?.[rank] };
   const controller = new AbortController();
+  using account = gpu.account.watch();
   let trainer: Trainer | undefined;
   const tell = (error?: string) => {
     const { sums, checksums } = witness;
-    report(rank, { sums, checksums, events, step: trainer?.step, error } satisfies RankReport);
+    const { step, plan } = trainer ?? {};
+    const memory = plan && { planned: plan.plannedPeakBytes, peak: account.peak };
+    report(rank, { sums, checksums, events, memory, step, error } satisfies RankReport);
   };
   try {
     trainer = await Trainer.pretrain(gpu, own, { ranks: alone ? undefined : witness });

@@ -92,7 +92,7 @@ const OF_NO_METHOD = [
   ..."sampleTokens keepCheckpoints gpuMemory tune loadBestModelAtEnd overwriteOutput resume".split(
     " ",
   ),
-  ..."adapter addTokens offloadEmbedding jaggedRestartWarmupSteps".split(" "),
+  ..."adapter addTokens offloadEmbedding jaggedRestartWarmupSteps shardStates".split(" "),
 ];
 
 /** A setting in which each option of a method has something to change. */
@@ -160,6 +160,8 @@ Deno.test("memory: an option changes the plan, or is refused", () => {
     seqLen: 32,
     rank: 5,
     vocabSize: 300,
+    ranks: 2,
+    shardStates: true,
   };
   for (const optimizer of METHOD_NAMES) {
     for (const field of Object.keys(memoryOptions.fields)) {

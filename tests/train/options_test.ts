@@ -71,6 +71,7 @@ Deno.test("defaults are Q-GaLore's", () => {
     loadBestModelAtEnd: false,
     earlyStoppingThreshold: 0,
     tune: true,
+    shardStates: false,
     overwriteOutput: false,
   });
 });

@@ -29,6 +29,7 @@ const SERVER_DECIDES = new Set([
   "output",
   "keepCheckpoints",
   "gpuMemory",
+  "shardStates",
   "tune",
   "overwriteOutput",
   "resume",
