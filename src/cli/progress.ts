@@ -250,9 +250,16 @@ function describePlan(plan: PlanEvent): string {
     `${describeMemory(plan)}, on ${plan.adapter}${describeTeam(plan)}`;
 }
 
-function describeTeam({ ranks, exchanged_bytes }: PlanEvent): string {
-  if (ranks === undefined) return "";
-  return `, in each of ${ranks} processes, which send ${formatBytes(exchanged_bytes!)} in a step`;
+function describeTeam(plan: PlanEvent): string {
+  const { ranks, exchanged_bytes, local_steps, outer_bytes } = plan;
+  const outer = local_steps
+    ? `, ${formatBytes(outer_bytes!)} of host memory for the outer step after every ${local_steps}`
+    : "";
+  if (ranks === undefined) return outer;
+  const sent = `in each of ${ranks} processes, which send ${
+    formatBytes(exchanged_bytes!)
+  } in a step`;
+  return `${outer}, ${sent}${local_steps ? " on average" : ""}`;
 }
 
 function describeMemory({ planned_peak_bytes, allocated_bytes, memory_limit }: PlanEvent): string {

@@ -18,6 +18,8 @@ export const SALTS = {
   omega: 0x165667b1,
   /** ReLoRA's new adapters. */
   restarts: 0xd3a2646c,
+  /** Rounding of weights in an outer step of local steps. */
+  outer: 0xfd7046c5,
 } as const;
 
 /** The seed of one of them, for a run's. */

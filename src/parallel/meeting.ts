@@ -13,6 +13,7 @@ const KINDS = [
   "broadcast",
   "collection of shares",
   "gather",
+  "gift",
   "close",
 ] as const;
 /** What ranks do together. */
@@ -28,7 +29,7 @@ const NOTICE_MS = 30_000;
 const STOP_MS = 20_000;
 
 /** Bytes of a status or a request, of either library, and more. */
-const RECORD_BYTES = 64;
+export const RECORD_BYTES = 64;
 /** Of all messages of meetings, which arrive in the order in which they are sent. */
 const TAG = 1;
 

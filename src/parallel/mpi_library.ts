@@ -28,6 +28,16 @@ const SYMBOLS = {
   // On the thread of MPI_Init_thread, as the standard asks.
   MPI_Finalize: { parameters: [], result: "i32" },
   // The others move data and are called beside Deno's event loop.
+  MPI_Send: {
+    parameters: ["buffer", "i32", HANDLE, "i32", "i32", HANDLE],
+    result: "i32",
+    nonblocking: true,
+  },
+  MPI_Recv: {
+    parameters: ["buffer", "i32", HANDLE, "i32", "i32", HANDLE, "buffer"],
+    result: "i32",
+    nonblocking: true,
+  },
   MPI_Bcast: {
     parameters: ["buffer", "i32", HANDLE, "i32", HANDLE],
     result: "i32",

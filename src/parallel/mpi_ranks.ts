@@ -10,11 +10,15 @@
  * the number of ranks and the length.
  */
 import type { Mpi } from "./mpi_library.ts";
-import { Meeting, type OperationKind, type WhileWaiting } from "./meeting.ts";
+import { Meeting, type OperationKind, RECORD_BYTES, type WhileWaiting } from "./meeting.ts";
 import { PIECE_BYTES, type Ranks } from "./ranks.ts";
+
+/** Of what one rank gives another; meetings have their own. */
+const GIFTS = 2;
 
 export class MpiRanks implements Ranks {
   #sent = 0;
+  readonly #status = new Uint8Array(RECORD_BYTES);
   /** What sums travel through, made when it is needed. */
   #own = new Float32Array(0);
   #theirs = new Float32Array(0);
@@ -118,6 +122,19 @@ export class MpiRanks implements Ranks {
       if (longest) await symbols.MPI_Allgather(padded, longest, byte, all, longest, byte, world);
       this.#sent += (size - 1) * longest;
       return lengths.map((length, rank) => new Uint8Array(all.buffer, rank * longest, length));
+    });
+  }
+
+  give(bytes: Uint8Array<ArrayBuffer>, from: number): Promise<void> {
+    return this.#inTurn(async () => {
+      const { mpi: { symbols, byte, world }, rank } = this, { length } = bytes;
+      await this.#meet("gift", length);
+      if (rank === 0) {
+        await symbols.MPI_Recv(bytes, length, byte, from, GIFTS, world, this.#status);
+      } else if (rank === from) {
+        await symbols.MPI_Send(bytes, length, byte, 0, GIFTS, world);
+        this.#sent += length;
+      }
     });
   }
 

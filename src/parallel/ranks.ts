@@ -31,6 +31,8 @@ export interface Ranks {
   broadcast(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
   /** What each rank gives, of any length, by rank; all receive all. */
   gather(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>[]>;
+  /** Gives rank 0 the bytes of another rank, in the place of its own; the rest have as many. */
+  give(bytes: Uint8Array<ArrayBuffer>, from: number): Promise<void>;
   /** After the last operation of every rank: leaves the others in peace, for good. */
   close(): Promise<void>;
 }
@@ -45,6 +47,7 @@ export const ALONE: Ranks = {
   collectShares: () => Promise.resolve(),
   broadcast: () => Promise.resolve(),
   gather: (bytes) => Promise.resolve([bytes]),
+  give: () => Promise.resolve(),
   close: () => Promise.resolve(),
 };
 

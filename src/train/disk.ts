@@ -11,6 +11,7 @@ import { type LlamaParameters, type Parameter, wholeParameters } from "../model/
 import { freeBytes } from "../files/stat.ts";
 import type { RunOptions, TrainingData } from "./recipe.ts";
 import { buildTraining, type TrainingShape } from "./build.ts";
+import { outerBytes } from "./outer_state.ts";
 import { stateTensors } from "./state.ts";
 
 export interface DiskPlan {
@@ -20,11 +21,15 @@ export interface DiskPlan {
   readonly resultBytes: number;
 }
 
-/** Counts the tensors that a checkpoint writes; manifests and tokenizers are negligible. */
+/**
+ * Counts the tensors that a checkpoint writes; manifests and tokenizers are negligible. It holds those
+ * of all of `localRanks`, where ranks train by themselves.
+ */
 export function planDisk(
   config: LlamaConfig,
   shape: TrainingShape,
   capabilities: Capabilities,
+  localRanks = 0,
 ): DiskPlan {
   const training = buildTraining(new PlanAllocator(), config, shape, capabilities);
   const { parameters } = training.model, isAdapter = resultOf(shape.lora) === "adapter";
@@ -33,8 +38,9 @@ export function planDisk(
     : wholeParameters(parameters).map(({ parameter }) => parameter);
   // An adapter is saved as float32 whatever the model's format.
   const bytesPerWeight = isAdapter || shape.dtype === "float32" ? 4 : 2;
+  const own = sum(stateTensors(training).map(({ tensor }) => tensor.byteLength));
   return {
-    checkpointBytes: sum(stateTensors(training).map(({ tensor }) => tensor.byteLength)),
+    checkpointBytes: localRanks ? localRanks * own + outerBytes(training) : own,
     resultBytes: sum(saved.map((each) => elementsOf(each) * bytesPerWeight)),
   };
 }

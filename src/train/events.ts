@@ -153,6 +153,10 @@ export interface PlanEvent {
   readonly ranks?: number;
   /** Bytes that each of them sends to the others in a step; refreshes of subspaces send more. */
   readonly exchanged_bytes?: number;
+  /** With `localSteps`: that number; what is exchanged once in so many steps is counted in each. */
+  readonly local_steps?: number;
+  /** Bytes of host memory for what ranks last met in, and the momentum of the outer step. */
+  readonly outer_bytes?: number;
 }
 
 /** After a step, once its loss has been read. */
@@ -252,6 +256,7 @@ export type OnPreparation = (event: PreparationEvent) => void;
 export type RunPhase =
   | "compiling kernels"
   | "training"
+  | "outer step"
   | "evaluating"
   | "generating samples"
   | "saving a checkpoint"

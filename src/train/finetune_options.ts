@@ -43,6 +43,7 @@ import {
 } from "./fields.ts";
 import { effectRules } from "./effect.ts";
 import { FINETUNE_EFFECTS } from "./option_effects.ts";
+import { parallelFields } from "./parallel_fields.ts";
 import { overwriteRule, restartRules, warmupRule } from "./option_rules.ts";
 import { option, phrase } from "../options/phrase.ts";
 import type { FinetuneInput, FinetuneOptions } from "./option_types.ts";
@@ -205,6 +206,7 @@ export const finetuneOptions: Options<FinetuneOptions, FinetuneInput> = defineOp
     ...scheduleFields,
     ...finetuneSchedule,
     ...runFields,
+    ...parallelFields,
     ...finetuneRun,
   },
   rules,

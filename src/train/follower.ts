@@ -31,6 +31,9 @@ export async function follow(
       case "fetch":
         await team.lend();
         break;
+      case "save":
+        await team.giveStates();
+        break;
       case "end":
         return;
       case "failed":

@@ -18,6 +18,8 @@ import type { OnPreparation, PreparationEvent, RankAdviceEvent } from "./events.
 import { assertRoom, planDisk } from "./disk.ts";
 import { gpuMemoryLimit } from "./gpu_memory.ts";
 import { assertFits, failedAllocation } from "./does_not_fit.ts";
+import { assertMeets, openLocal, ownStates, ranksChanged } from "./local_run.ts";
+import type { LocalSteps } from "./local_steps.ts";
 import type { MemoryPlan } from "./plan.ts";
 import type { Recipe, TrainingData } from "./recipe.ts";
 import { withRestarts } from "./restarting.ts";
@@ -70,6 +72,8 @@ export interface OpenRun {
   readonly schedule: RunSchedule;
   /** The processes that share its steps, if there are several. */
   readonly team?: Team;
+  /** The outer steps in which they meet, if each trains by itself. */
+  readonly local?: LocalSteps;
   /** What the weights of its base are, if it needs them to be resumed. */
   readonly baseMark?: string;
   /** The checkpoint that it continues from. */
@@ -107,7 +111,7 @@ export async function openRun(
   scope: Scope,
   memory: AccountWatch,
   given: Recipe,
-  { onPreparation: report, timings, signal }: Preparing,
+  { onPreparation: report, timings, signal, ranks }: Preparing,
   lead?: Lead,
 ): Promise<OpenRun> {
   // Ends what nobody waits for any more, in the middle of a long phase as well.
@@ -132,7 +136,11 @@ export async function openRun(
   const resumed = state && resumedRecipe(given, state);
   let { recipe } = resumed ?? { recipe: given };
   warnings.push(...resumed?.notes ?? []);
-  if (checkpoint) assertSameRun(checkpoint.path, state!, identityOf(recipe));
+  if (checkpoint) {
+    assertSameRun(checkpoint.path, state!, identityOf(recipe));
+    assertMeets(checkpoint.path, state!, options);
+    warnings.push(...ranksChanged(state!, ranks));
+  }
   const baseMark = recipe.shape.trained === "all" ? undefined : await recipe.markBase?.();
   if (checkpoint) assertSameBase(checkpoint.path, state!, recipe.base, baseMark);
   const isElsewhere = state?.base !== undefined && state.base !== recipe.base;
@@ -172,7 +180,7 @@ export async function openRun(
   const scarce = await assertRoom(
     options,
     data,
-    planDisk(config, shape, capabilities),
+    planDisk(config, shape, capabilities, options.localSteps && (ranks?.size ?? 1)),
     state?.step,
   );
   if (scarce) warnings.push(scarce);
@@ -190,13 +198,16 @@ export async function openRun(
     uploadRope(gpu, training.model);
     await recipe.start(gpu, training, onPreparation, checkpoint !== undefined);
     if (checkpoint) {
-      await restoreTensors(gpu, training, checkpoint, progressOf("restoring a checkpoint"));
-      training.optimizer.refreshes.restoreLazy(state!.lazy);
+      const { prefix, lazy } = ownStates(state!, ranks);
+      const progress = progressOf("restoring a checkpoint");
+      await restoreTensors(gpu, training, checkpoint, progress, prefix);
+      training.optimizer.refreshes.restoreLazy(lazy);
     }
+    const local = await openLocal(gpu, training, { options, steps, ranks, checkpoint, state });
     await gpu.check();
-    return training;
+    return { training, local };
   };
-  const training = await start().catch((error): never => {
+  const { training, local } = await start().catch((error): never => {
     throw failedAllocation(error, recipe, capabilities);
   });
   signal?.throwIfAborted();
@@ -210,6 +221,7 @@ export async function openRun(
     warnings,
     rankAdvice: advice?.event,
     training,
+    local,
     data,
     prompts,
     schedule,

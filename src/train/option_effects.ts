@@ -18,6 +18,7 @@ import {
 } from "./embedding_effects.ts";
 import { METHOD_EFFECTS, ROPE_EFFECTS, roundingEffect, UPDATE_EFFECTS } from "./method_effects.ts";
 import { restarts, trainsAdapters } from "./method_fields.ts";
+import { PARALLEL_EFFECTS } from "./parallel_fields.ts";
 import { presetOf } from "./presets.ts";
 
 /** Of a preset, which is a recipe: other models have a vocabulary of their own. */
@@ -42,6 +43,7 @@ export const PRETRAIN_EFFECTS: readonly Effect[] = [
   roundingEffect(pretrainsEmbeddings),
   ...adapterEffects(({ from }) => from === undefined),
   ...LORA_PLUS_EFFECTS,
+  ...PARALLEL_EFFECTS,
   only(
     ["ropeScaling"],
     isSet("from"),
@@ -69,6 +71,7 @@ export const FINETUNE_EFFECTS: readonly Effect[] = [
   ...UPDATE_EFFECTS,
   ...adapterEffects(() => false),
   ...LORA_PLUS_EFFECTS,
+  ...PARALLEL_EFFECTS,
   ...GIVEN_ADAPTER_EFFECTS,
   embeddingsTrained(({ addTokens }) => addTokens !== undefined),
   embeddingsFrozen(asksForEmbeddings),

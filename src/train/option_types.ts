@@ -691,6 +691,22 @@ export interface PretrainOptions {
    * latest: of `output`, if any.
    */
   readonly resume?: "auto" | (string & Record<never, never>);
+  /**
+   * Steps that each process takes by itself before all meet in an outer step (DiLoCo's H), for slow
+   * networks: weights are exchanged once in so many steps instead of gradients in each.
+   * @default none: gradients are exchanged in every step
+   */
+  readonly localSteps?: number;
+  /**
+   * Learning rate of the outer step of `localSteps`.
+   * @default 0.7
+   */
+  readonly outerLr: number;
+  /**
+   * Nesterov momentum of the outer step of `localSteps`.
+   * @default 0.9
+   */
+  readonly outerMomentum: number;
 }
 
 /** Options of a pre-training run, as a program gives them. */
@@ -1187,6 +1203,22 @@ export interface FinetuneOptions {
    * latest: of `output`, if any.
    */
   readonly resume?: "auto" | (string & Record<never, never>);
+  /**
+   * Steps that each process takes by itself before all meet in an outer step (DiLoCo's H), for slow
+   * networks: weights are exchanged once in so many steps instead of gradients in each.
+   * @default none: gradients are exchanged in every step
+   */
+  readonly localSteps?: number;
+  /**
+   * Learning rate of the outer step of `localSteps`.
+   * @default 0.7
+   */
+  readonly outerLr: number;
+  /**
+   * Nesterov momentum of the outer step of `localSteps`.
+   * @default 0.9
+   */
+  readonly outerMomentum: number;
 }
 
 /** Options of a fine-tuning run, as a program gives them. */

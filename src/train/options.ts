@@ -40,6 +40,7 @@ import {
 import { METHOD_NAMES, methodOf } from "./methods.ts";
 import { effectRules } from "./effect.ts";
 import { PRETRAIN_EFFECTS } from "./option_effects.ts";
+import { parallelFields } from "./parallel_fields.ts";
 import {
   knownPreset,
   methodStartRule,
@@ -131,6 +132,7 @@ export const pretrainOptions: Options<PretrainOptions, PretrainInput> = defineOp
     ...stepFields,
     ...scheduleFields,
     ...runFields,
+    ...parallelFields,
   },
   rules: trainingRules,
   derive: (options) => {

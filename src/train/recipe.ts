@@ -45,6 +45,9 @@ export type RunOptions = Pick<
   | "jaggedRestartWarmupSteps"
   | "momentumReset"
   | "energyShare"
+  | "localSteps"
+  | "outerLr"
+  | "outerMomentum"
   | "samplePrompt"
   | "sampleTokens"
 >;

@@ -12,12 +12,14 @@ import type { EvalEvent, PlanEvent, Summary, WarningEvent } from "./events.ts";
 import type { LossWatch } from "./loss_watch.ts";
 import { bytesPerStep } from "./exchange.ts";
 import { embeddingOptimizerOf } from "./method_fields.ts";
+import { bytesPerMeeting } from "./local_steps.ts";
 import type { OpenRun } from "./open_run.ts";
+import { outerBytes } from "./outer_state.ts";
 import type { SubmittedSteps } from "./submitted_steps.ts";
 
 /** `step` is that of the checkpoint that the run continues from. */
 export function planEvent(gpu: Gpu, run: OpenRun, step: number): PlanEvent {
-  const { recipe, plan, training, data, resumed, team } = run;
+  const { recipe, plan, training, data, resumed, team, local } = run;
   return {
     type: "plan",
     parameters: parameterCount(recipe.config),
@@ -31,11 +33,18 @@ export function planEvent(gpu: Gpu, run: OpenRun, step: number): PlanEvent {
     memory_limit: Number.isFinite(run.memoryLimit) ? run.memoryLimit : undefined,
     by_purpose: plan.byPurpose,
     adapter: adapterName(gpu.adapter),
-    ...team && {
-      ranks: team.ranks.size,
-      exchanged_bytes: bytesPerStep(training, team.ranks.size),
+    ...team && { ranks: team.ranks.size, exchanged_bytes: exchangedBytes(run, team.ranks.size) },
+    ...local && {
+      local_steps: recipe.options.localSteps,
+      outer_bytes: outerBytes(training),
     },
   };
+}
+
+/** In a step, on average where ranks meet once in several. */
+function exchangedBytes({ training, recipe: { options: { localSteps } } }: OpenRun, size: number) {
+  if (localSteps === undefined) return bytesPerStep(training, size);
+  return Math.round(bytesPerMeeting(training, size) / localSteps);
 }
 
 /** What the trainer knows at the end of a run. */

@@ -44,6 +44,14 @@ export interface RunState extends RunIdentity {
   readonly due?: "evaluation" | "samples";
   /** State of the lazy rule, by parameter. */
   readonly lazy: Readonly<Record<string, LazyRefresh>>;
+  /**
+   * Of ranks that train by themselves: the option, and the lazy rule's state on every other rank than
+   * the first, whose entries begin with `rank1.` and so on.
+   */
+  readonly local?: {
+    readonly local_steps: number;
+    readonly lazy: readonly Readonly<Record<string, LazyRefresh>>[];
+  };
   /** Position of the next batch. */
   readonly data: unknown;
   /** Where the weights are that the checkpoint does not hold, if any; older versions lack it. */
@@ -53,6 +61,10 @@ export interface RunState extends RunIdentity {
 }
 
 const count = z.number().int().min(0);
+const lazy = z.record(
+  z.string(),
+  z.object({ interval: count, queue: z.array(z.number()), refreshes: count }),
+);
 const shape = z.looseObject({ optimizer: z.looseObject({}) });
 const schema = z.looseObject({
   step: count,
@@ -63,10 +75,8 @@ const schema = z.looseObject({
   best: z.object({ step: count, loss: z.number(), stale: count }).optional(),
   first_eval_loss: z.number().nullable().optional(),
   due: z.enum(["evaluation", "samples"]).optional(),
-  lazy: z.record(
-    z.string(),
-    z.object({ interval: count, queue: z.array(z.number()), refreshes: count }),
-  ),
+  lazy,
+  local: z.object({ local_steps: count, lazy: z.array(lazy) }).optional(),
   config: z.looseObject({}),
   shape,
   rates: z.looseObject({ seed: count }).optional(),

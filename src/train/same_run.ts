@@ -6,6 +6,7 @@ import { UserError } from "../options/user_error.ts";
 import { gatherText, type Ranks, ranksText } from "../parallel/ranks.ts";
 import { VERSION } from "../product.ts";
 import type { OpenRun } from "./open_run.ts";
+import { outerRates } from "./local_run.ts";
 import { identity, identityOf, leavesOf, named } from "./run_state.ts";
 
 /** What must be the same, by its name: parts of the identity, options, or words for people. */
@@ -65,6 +66,7 @@ function runMarks({ recipe, data, schedule, baseMark, resumed }: OpenRun): Marks
       ...recipe.rates,
       ...schedule,
       steps: data.steps,
+      ...outerRates(recipe.options),
     }),
     data: hashed(data.batches.position()),
     "the base model": hashed(baseMark ?? ""),

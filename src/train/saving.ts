@@ -9,6 +9,8 @@ import type { Activity } from "./activity.ts";
 import { pruneCheckpoints, writeCheckpoint } from "./checkpoint.ts";
 import type { CheckpointEvent, Saved } from "./events.ts";
 import type { OpenRun } from "./open_run.ts";
+import { outerBytes, outerEntries } from "./outer_state.ts";
+import type { CollectedStates } from "./rank_states.ts";
 import type { RunResults } from "./recipe.ts";
 import type { RunState } from "./run_state.ts";
 import { stateEntries, stateTensors } from "./state.ts";
@@ -42,8 +44,9 @@ export class Saving {
   constructor(readonly gpu: Gpu, readonly run: OpenRun, readonly activity: Activity) {
     const { resumed } = run;
     this.#checkpoint = resumed && { path: resumed.path, step: resumed.state.step };
-    const tensors = stateTensors(run.training);
-    this.#bytes = tensors.reduce((sum, { tensor }) => sum + tensor.byteLength, 0);
+    const { training, local, team } = run;
+    const own = stateTensors(training).reduce((sum, { tensor }) => sum + tensor.byteLength, 0);
+    this.#bytes = local ? own * (team?.ranks.size ?? 1) + outerBytes(training) : own;
   }
 
   /** What is on disk. */
@@ -106,20 +109,30 @@ export class Saving {
     return { type: "checkpoint", step, path };
   }
 
-  #write(state: RunState, results: RunResults): Promise<string> {
-    const { gpu, activity, run: { recipe, training, team } } = this, { step } = state;
+  async #write(given: RunState, results: RunResults): Promise<string> {
+    const { gpu, activity, run: { recipe, training, local, team } } = this, { step } = given;
+    await using others = await team?.collectStates();
+    const state = local ? { ...given, local: this.#localState(others) } : given;
     const total = this.#bytes;
     const onProgress = (done: number) =>
       activity.report("saving a checkpoint", step, { done, total });
     onProgress(0);
-    return writeCheckpoint(recipe.options.output, {
+    return await writeCheckpoint(recipe.options.output, {
       step,
       bytes: total,
       onProgress,
-      entries: stateEntries(gpu, training, team?.fetch),
+      entries: [
+        ...stateEntries(gpu, training, team?.fetch),
+        ...local ? outerEntries(local.states) : [],
+        ...others?.entries ?? [],
+      ],
       state,
       beside: async (folder) => await recipe.describe?.(folder, training.model.parameters, results),
     });
+  }
+
+  #localState(others: CollectedStates | undefined): RunState["local"] {
+    return { local_steps: this.run.recipe.options.localSteps!, lazy: others?.lazy ?? [] };
   }
 
   /** Writes the model, or the adapter. */

@@ -16,17 +16,23 @@ export type Fetch = (
   into: Uint8Array<ArrayBuffer>,
 ) => Promise<void>;
 
+/** An entry of a checkpoint in blocks. */
+export interface StateEntry extends CheckpointEntry {
+  readonly data: readonly Block[];
+}
+
 /** Entries of a checkpoint, read from the device, or from other processes, as they are written. */
-export function stateEntries(gpu: Gpu, training: Training, fetch?: Fetch): CheckpointEntry[] {
+export function stateEntries(gpu: Gpu, training: Training, fetch?: Fetch): StateEntry[] {
   return stateTensors(training).map(({ name, tensor, elsewhere }, index) => {
     const fill = (into: Uint8Array<ArrayBuffer>, start: number) =>
       elsewhere ? fetch!({ index, start }, into) : gpu.readInto(tensor, into, start);
-    return { name, data: blocksOf(tensor.byteLength, fill) };
+    return { name, data: inBlocks(tensor, fill) };
   });
 }
 
-function blocksOf(
-  byteLength: number,
+/** The blocks of a tensor's entry, which `fill` fills with the bytes from `start` on. */
+export function inBlocks(
+  { byteLength }: Pick<Tensor, "byteLength">,
   fill: (into: Uint8Array<ArrayBuffer>, start: number) => Promise<void>,
 ): Block[] {
   return Array.from({ length: Math.ceil(byteLength / BLOCK_BYTES) }, (_, index) => {
@@ -36,7 +42,7 @@ function blocksOf(
 }
 
 /**
- * Loads a checkpoint's tensors onto the device. All entries are first compared with what the run
+ * Loads a checkpoint's tensors onto the device, those whose names begin with `prefix`. All entries are first compared with what the run
  * expects, so that a checkpoint of another model is refused before anything is loaded.
  */
 export async function restoreTensors(
@@ -44,8 +50,10 @@ export async function restoreTensors(
   training: Training,
   checkpoint: Checkpoint,
   onProgress?: OnRead,
+  prefix = "",
 ): Promise<void> {
-  const all = stateTensors(training), tensors = all.filter(({ elsewhere }) => !elsewhere);
+  const all = stateTensors(training).map((each) => ({ ...each, name: `${prefix}${each.name}` }));
+  const tensors = all.filter(({ elsewhere }) => !elsewhere);
   const faults = all.flatMap(({ name, tensor }) => {
     if (!checkpoint.has(name)) return [`${name} is missing`];
     const bytes = checkpoint.bytes(name);

@@ -10,7 +10,7 @@ import type { EmbeddingNoise } from "../model/llama.ts";
 import { columnsOf } from "../numbers/layout.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
 import { UserError } from "../options/user_error.ts";
-import { ALONE } from "../parallel/ranks.ts";
+import { ALONE, type Ranks } from "../parallel/ranks.ts";
 import { Pace } from "./pace.ts";
 import type { Training } from "./build.ts";
 import type { Exchange } from "./exchange.ts";
@@ -28,7 +28,9 @@ export interface StepOptions {
    */
   readonly lossIndex: number;
   readonly profiler?: Profiler;
-  /** The ranks that share the step, which must keep its gradients; by default it is done here. */
+  /** The ranks to which its batches are dealt out; by default all of them are taken here. */
+  readonly ranks?: Pick<Ranks, "rank" | "size">;
+  /** With which they exchange its gradients, which must be kept; otherwise each trains by itself. */
   readonly exchange?: Exchange;
 }
 
@@ -194,7 +196,7 @@ export function openStep(
   gpu: Gpu,
   training: Training,
   batches: readonly Batch[],
-  { step, lr, peak, rates, lossIndex, profiler, exchange }: StepOptions,
+  { step, lr, peak, rates, lossIndex, profiler, ranks, exchange }: StepOptions,
 ): {
   /** Micro-batches of this process. */
   readonly count: number;
@@ -204,11 +206,12 @@ export function openStep(
   readonly divisor: number;
 } {
   const { model, optimizer, losses, gradientSquares: out, objective, submit } = training;
-  const { rank, size } = exchange?.ranks ?? ALONE;
+  const { rank, size } = ranks ?? ALONE;
   const norm = out && { out, index: lossIndex };
-  optimizer.beginStep({ step, lr, peak, rates, norm, refreshed: rank > 0 });
+  optimizer.beginStep({ step, lr, peak, rates, norm, refreshed: exchange && rank > 0 });
+  const own = batches.filter((_, index) => index % size === rank);
   // One mean over all targets of the step, however they are split into micro-batches.
-  const divisor = batches.reduce(
+  const divisor = (exchange ? batches : own).reduce(
     (sum, batch) => sum + (objective.divisor?.(batch) ?? batch.tokens),
     0,
   );
@@ -220,13 +223,13 @@ export function openStep(
     );
   }
   const gradScale = divisor ? 1 / divisor : 1;
-  const pass = new KernelPass(gpu, profiler), count = Math.ceil((batches.length - rank) / size);
+  const pass = new KernelPass(gpu, profiler), count = own.length;
   const begin = (index: number) => {
     optimizer.beginMicroBatch(index);
     const at = { step, rates }, { restarts } = optimizer;
     if (index === 0 && restarts?.isDue(at)) restarts.record(pass, at);
     // Each micro-batch gets its own dropout mask and noise; evaluations have none.
-    const place = rank + index * size, batch = batches[place];
+    const place = rank + index * size, batch = own[index];
     const key = { seed: rates.seed, step: (step - 1) * batches.length + place };
     if (model.lora) model.lora.key = key;
     model.noise = embeddingNoise(rates, training.activations, batch, key);

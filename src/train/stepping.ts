@@ -103,8 +103,9 @@ export class Stepping {
       const { end } = await next.give(signal && { signal, mayAbandon });
       if (end === "abandoned") this.#spoilt = true;
       if (end !== "submitted") return false;
+      await this.#meetAfter(step);
     } catch (error) {
-      this.#spoilt = next.touched;
+      this.#spoilt ||= next.touched;
       throw error;
     }
     [this.#position, this.#step, this.#batches] = [position, step, []];
@@ -115,9 +116,18 @@ export class Stepping {
     return true;
   }
 
+  /** The outer step of ranks that train by themselves, where it is time for it. */
+  async #meetAfter(step: number): Promise<void> {
+    const { local, team, recipe: { rates } } = this.run;
+    if (!local?.meetsAt(step)) return;
+    this.activity.report("outer step", step);
+    await local.meet(step, rates);
+    await team?.compare(step);
+  }
+
   /** The next step, of the batches read. */
   #record(stoppable: boolean): RecordedStep {
-    const { gpu, submitted, activity, run: { recipe, training, schedule, team } } = this;
+    const { gpu, submitted, activity, run: { recipe, training, schedule, team, local } } = this;
     const step = this.#step + 1, batches = this.#batches;
     return new RecordedStep(gpu, training, batches, {
       step,
@@ -125,7 +135,8 @@ export class Stepping {
       peak: schedule.lr,
       rates: recipe.rates,
       lossIndex: step % LOSS_RING,
-      exchange: team?.exchange,
+      ranks: team?.ranks,
+      exchange: local ? undefined : team?.exchange,
       // The pace costs a fast step more than the stop within it is worth; the first may be a slow one.
       paced: stoppable && (submitted.expectedMs(step) ?? Infinity) > PACED_STEP_MS,
       watch: activity.watch(step, {

@@ -10,13 +10,16 @@ import { UserError } from "../options/user_error.ts";
 import { ALONE, gatherText, type Ranks, ranksText } from "../parallel/ranks.ts";
 import type { Training } from "./build.ts";
 import { Exchange } from "./exchange.ts";
+import type { LocalSteps } from "./local_steps.ts";
+import { outerChecksum } from "./outer_state.ts";
+import { CollectedStates, giveStates } from "./rank_states.ts";
 import type { Recipe } from "./recipe.ts";
 import { type Fetch, stateTensors } from "./state.ts";
 
 /** What all ranks do next. */
-export type Order = "step" | "check" | "fetch" | "end" | "failed";
+export type Order = "step" | "check" | "fetch" | "save" | "end" | "failed";
 
-const ORDERS: readonly Order[] = ["step", "check", "fetch", "end", "failed"];
+const ORDERS: readonly Order[] = ["step", "check", "fetch", "save", "end", "failed"];
 /** What another rank says in place of an order: go on, or stop. */
 const GO_ON = 0x10, STOP = 0x11;
 
@@ -32,8 +35,9 @@ export function sharedRecipe(recipe: Recipe, ranks: Ranks | undefined): Recipe {
       : recipe.warnings;
     return { ...recipe, warnings };
   }
-  const { shape, options: { gradientAccumulation, shardStates } } = recipe, { optimizer } = shape;
-  if (optimizer.accumulatorQuant) {
+  const { shape, options } = recipe, { gradientAccumulation, shardStates, localSteps } = options;
+  const { optimizer } = shape;
+  if (optimizer.accumulatorQuant && localSteps === undefined) {
     throw new UserError(
       phrase`${option("accumulatorQuant", true)}: ${size} processes exchange gradients in float32,
         and cannot sum them in INT8`,
@@ -47,8 +51,11 @@ export function sharedRecipe(recipe: Recipe, ranks: Ranks | undefined): Recipe {
       phrase`give a multiple of ${size}`,
     );
   }
-  const shares = shardStates ? { count: size, own: rank } : undefined;
-  return { ...recipe, shape: { ...shape, optimizer: { ...optimizer, exchange: true, shares } } };
+  const own = localSteps === undefined
+    ? { exchange: true, shares: shardStates ? { count: size, own: rank } : undefined }
+    // Each trains by itself, on its own batches.
+    : { gradientAccumulation: gradientAccumulation / size };
+  return { ...recipe, shape: { ...shape, optimizer: { ...optimizer, ...own } } };
 }
 
 /** Of a run that is one process's: {@link sharedRecipe} shares nothing. */
@@ -68,6 +75,8 @@ export class Team {
     private readonly gpu: Gpu,
     private readonly training: Training,
     readonly ranks: Ranks,
+    /** Where they train by themselves between meetings. */
+    private readonly local?: LocalSteps,
   ) {
     this.exchange = new Exchange(gpu, training, ranks);
   }
@@ -125,7 +134,22 @@ export class Team {
     await ranks.collectShares(bytes, lengths);
   }
 
-  /** Of rank 0: throws unless all ranks have the same weights and states after this step. */
+  /** Of rank 0, of ranks that train by themselves: the states of the others, for a checkpoint. */
+  async collectStates(): Promise<CollectedStates | undefined> {
+    if (!this.local) return undefined;
+    await this.order("save");
+    return await CollectedStates.begin(this.ranks, this.training);
+  }
+
+  /** Of the others, once it is ordered. */
+  giveStates(): Promise<void> {
+    return giveStates(this.gpu, this.training, this.ranks);
+  }
+
+  /**
+   * Of rank 0: throws unless all ranks have the same weights and states after this step; where they
+   * train by themselves, the same as they last met in.
+   */
   async check(step: number): Promise<void> {
     if (step === this.#checked) return;
     await this.order("check");
@@ -149,6 +173,7 @@ export class Team {
 
   /** Of all that a checkpoint would hold and more than one has. */
   async #checksum(): Promise<string> {
+    if (this.local) return outerChecksum(this.local.states);
     const sum = new Crc32();
     for (const { tensor, keeper } of stateTensors(this.training)) {
       if (keeper !== undefined) continue;

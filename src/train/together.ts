@@ -35,7 +35,7 @@ export async function together(
   if (ranks.rank === 0) await say(ranks, { lead: leadOf(run, gpu.capabilities) });
   await say(ranks, {});
   await assertSameRun(gpu, run, ranks);
-  const team = new Team(gpu, run.training, ranks);
+  const team = new Team(gpu, run.training, ranks, run.local);
   await team.compare(run.resumed?.state.step ?? 0);
   const shared = await sharedCards(ranks);
   const warnings = shared && !gpu.capabilities.software ? [shared] : [];

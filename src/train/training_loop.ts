@@ -182,7 +182,7 @@ export class TrainingLoop {
     metrics: Metrics,
     signal?: AbortSignal,
   ): AsyncGenerator<TrainingEvent, Evaluation | undefined> {
-    const { evalEvery, saveEvery, loadBestModelAtEnd } = this.opened.recipe.options;
+    const { saveEvery, loadBestModelAtEnd } = this.opened.recipe.options;
     const { data: { steps, stepsPerEpoch }, team } = this.opened;
     let evaluation: Evaluation | undefined;
     this.#submitted.restartClock();
@@ -212,7 +212,7 @@ export class TrainingLoop {
       }
       if (!await taking) break;
       const last = this.step === steps;
-      const evaluating = last || isDue(this.step, evalEvery, stepsPerEpoch);
+      const evaluating = last || this.#isEvaluationDue;
       const saving = last || isDue(this.step, saveEvery, stepsPerEpoch) || this.#saving.isDue;
       if (!evaluating && !saving) {
         if (!this.#submitted.mustRead) continue;
@@ -230,6 +230,16 @@ export class TrainingLoop {
       this.#submitted.restartClock();
     }
     return evaluation;
+  }
+
+  /** Ranks that train by themselves are evaluated once they have met. */
+  get #isEvaluationDue(): boolean {
+    const { recipe: { options: { evalEvery } }, data: { stepsPerEpoch }, local } = this.opened;
+    if (!local) return isDue(this.step, evalEvery, stepsPerEpoch);
+    if (!local.meetsAt(this.step)) return false;
+    const first = local.firstOf(this.step);
+    return Array.from({ length: this.step - first + 1 }, (_, index) => first + index)
+      .some((step) => isDue(step, evalEvery, stepsPerEpoch));
   }
 
   /**

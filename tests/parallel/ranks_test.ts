@@ -5,7 +5,7 @@ import { ALONE } from "../../src/parallel/ranks.ts";
 import { inRanks, mpiTest } from "./support.ts";
 
 for (const size of [2, 4]) {
-  mpiTest(`${size} ranks sum in their order, hear rank 0 and each other`, async () => {
+  mpiTest(`${size} ranks sum in their order, hear rank 0 and each other, and give`, async () => {
     const { code, stderr, reports } = await inRanks(size, "speak.ts", []);
     assertEquals(code, 0, stderr);
     const large = [2 ** 24, 1, -(2 ** 24), 1].slice(0, size);
@@ -31,6 +31,7 @@ for (const size of [2, 4]) {
           bytes: Array.from({ length: size }, (_, rank) => Array(rank + 1).fill(rank + 1)).flat(),
           sent: (size - 1) * (rank + 1),
         },
+        gift: [rank === 0 ? size - 1 : rank, 9],
         gathered: Array.from({ length: size }, (_, rank) => "é".repeat(rank)),
         empty: Array(size).fill(0),
       })),

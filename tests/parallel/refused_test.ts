@@ -1,8 +1,11 @@
 /** What several ranks are refused, or warned of; no process is started. */
 import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { OptionsError } from "../../src/options/faults.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import { ALONE } from "../../src/parallel/ranks.ts";
 import type { TrainingShape } from "../../src/train/build.ts";
+import { finetuneOptions } from "../../src/train/finetune_options.ts";
+import { pretrainOptions } from "../../src/train/options.ts";
 import { ofAllRanks, ofOneRank } from "../../src/train/rank_options.ts";
 import type { Recipe } from "../../src/train/recipe.ts";
 import { assertSame } from "../../src/train/same_run.ts";
@@ -50,13 +53,33 @@ Deno.test("what ranks have otherwise is named with both values", () => {
 
 Deno.test("what ranks cannot share is refused", () => {
   const ranks = { ...ALONE, size: 2 };
-  const recipe = (gradientAccumulation: number, accumulatorQuant = false) =>
+  const recipe = (gradientAccumulation: number, accumulatorQuant = false, localSteps?: number) =>
     ({
-      options: { gradientAccumulation },
+      options: { gradientAccumulation, localSteps },
       shape: { optimizer: { gradientAccumulation, accumulatorQuant } } as TrainingShape,
     }) as Recipe;
   assertEquals(sharedRecipe(recipe(4), ranks).shape.optimizer.exchange, true);
   assertEquals(sharedRecipe(recipe(3), ALONE).shape.optimizer.exchange, undefined);
   assertThrows(() => sharedRecipe(recipe(3), ranks), UserError, "gradientAccumulation: 3");
   assertThrows(() => sharedRecipe(recipe(4, true), ranks), UserError, "accumulatorQuant: true");
+  // Ranks that train by themselves have steps of their own.
+  const { optimizer } = sharedRecipe(recipe(4, true, 20), ranks).shape;
+  assertEquals([optimizer.exchange, optimizer.gradientAccumulation], [undefined, 2]);
+  assertThrows(
+    () => pretrainOptions.parse({ model: "llama_nano", data: ["x"], output: "x", outerLr: 1 }),
+    OptionsError,
+    "outerLr: needs localSteps",
+  );
+  assertThrows(
+    () =>
+      finetuneOptions.parse({
+        model: "x",
+        data: ["x"],
+        output: "x",
+        optimizer: "relora",
+        localSteps: 2,
+      }),
+    OptionsError,
+    "localSteps: meets in what is trained",
+  );
 });

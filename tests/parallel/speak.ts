@@ -27,6 +27,9 @@ const [gathered, empty] = await Promise.all([
   ranks.gather(new TextEncoder().encode("é".repeat(rank))),
   ranks.gather(new Uint8Array(0)),
 ]);
+// Only rank 0 receives it.
+const gift = Uint8Array.of(rank, 9);
+await ranks.give(gift, size - 1);
 report(rank, {
   rank,
   size,
@@ -35,6 +38,7 @@ report(rank, {
   broadcast: [...bytes],
   shares: { sums: [...shares.subarray(start, end)], sent: sentInSum },
   collected: { bytes: [...collected], sent: sentInCollection },
+  gift: [...gift],
   gathered: gathered.map((each) => new TextDecoder().decode(each)),
   empty: empty.map(({ length }) => length),
 });

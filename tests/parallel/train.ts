@@ -57,6 +57,10 @@ class Witness implements Ranks {
     return gathered;
   }
 
+  give(bytes: Uint8Array<ArrayBuffer>, from: number) {
+    return this.ranks.give(bytes, from);
+  }
+
   close() {
     return this.ranks.close();
   }

@@ -6,6 +6,7 @@ import type { Activity, Preparation } from "../services.ts";
 const PHASES = [
   "compiling kernels",
   "training",
+  "outer step",
   "evaluating",
   "generating samples",
   "saving a checkpoint",

@@ -1,0 +1,41 @@
+/** The options of a run that several processes share, and what they need. */
+import { z } from "../packages/zod.ts";
+import { option, phrase } from "../options/phrase.ts";
+import { described, section } from "../options/schema.ts";
+import { type Effect, isSet, method, only } from "./effect.ts";
+import { restarts } from "./method_fields.ts";
+
+/** DiLoCo's (arXiv 2311.08105, section 3). */
+const OUTER_LR = 0.7, OUTER_MOMENTUM = 0.9;
+
+/** The outer optimizer's names are those of the paper. */
+export const parallelFields = section("Several processes", {
+  localSteps: z.number().int().min(1).optional().describe(
+    "steps that each process takes by itself before all meet in an outer step (DiLoCo's H), for " +
+      "slow networks: weights are exchanged once in so many steps instead of gradients in each",
+  ).meta({ value: "H", derived: "none: gradients are exchanged in every step" }),
+  outerLr: z.number().positive().default(OUTER_LR).meta(described(
+    phrase`learning rate of the outer step of ${option("localSteps")}`,
+  )),
+  outerMomentum: z.number().min(0).max(0.9999).default(OUTER_MOMENTUM).meta(described(
+    phrase`Nesterov momentum of the outer step of ${option("localSteps")}`,
+  )),
+});
+
+/** Of these options, in every training run. */
+export const PARALLEL_EFFECTS: readonly Effect[] = [
+  only(
+    ["localSteps"],
+    (options) => !restarts(method(options)),
+    ({ optimizer }) =>
+      `meets in what is trained, and ${optimizer} merges that into weights that do not meet`,
+  ),
+  only(
+    ["localSteps"],
+    ({ shardStates }) => shardStates !== true,
+    phrase`gives every process optimizer states of its own, and ${
+      option("shardStates", true)
+    } shares them: give one of them`,
+  ),
+  only(["outerLr", "outerMomentum"], isSet("localSteps"), phrase`needs ${option("localSteps")}`),
+];
