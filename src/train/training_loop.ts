@@ -3,6 +3,7 @@
  * steps come late ({@link SubmittedSteps}), so what happens after a step reads them first.
  */
 import type { Gpu } from "../gpu/gpu.ts";
+import { collectGarbage } from "../host/collect_garbage.ts";
 import type { Evaluation } from "../inference/perplexity.ts";
 import { UserError } from "../options/user_error.ts";
 import { checkpointFolder, readCheckpoint } from "../formats/checkpoint/reader.ts";
@@ -137,6 +138,7 @@ export class TrainingLoop {
     signal?: AbortSignal,
   ): AsyncGenerator<TrainingEvent, Evaluation | undefined> {
     if (!this.#isFinished) await this.#stepping.compile(signal);
+    collectGarbage();
     if (this.opened.recipe.evaluateFirst && this.step === 0) yield* this.#evaluating.first(signal);
     let evaluation = yield* this.#catchUp(signal);
     evaluation = (yield* this.#trainSteps(metrics, signal)) ?? evaluation;
