@@ -77,6 +77,7 @@ export const bench: Command = {
     "bench --model llama_60m --batch-size 16 --seq-len 256 --tokens 1.1e9",
     "bench --filter matmul",
   ],
+  opensGpu: true,
   options,
   run,
 };

@@ -69,6 +69,8 @@ export interface Command {
   readonly details?: string;
   /** Example command lines, without the program's name. */
   readonly examples: readonly string[];
+  /** Whether it opens a card, or processes that do: `--gpu` then chooses it. */
+  readonly opensGpu?: true;
   /** The option that a first word without a flag gives. */
   readonly positional?: string;
   // deno-lint-ignore no-explicit-any

@@ -39,6 +39,7 @@ export const comparePretrain: Command = {
     "compare --methods galore_adamw:rank=32,galore_adamw:rank=64,adamw:lr=0.002 --model llama_9m " +
     "--data c4.jsonl --tokenizer tokenizer.json --steps 1000 --output runs/ranks",
   ],
+  opensGpu: true,
   options: comparePretrainOptions,
   run: (options, io) => run("pretrain", options, io),
 };
@@ -52,6 +53,7 @@ export const compareFinetune: Command = {
     "--model hf:HuggingFaceTB/SmolLM2-135M-Instruct --data alpaca.json --steps 200 " +
     "--output runs/compared",
   ],
+  opensGpu: true,
   options: compareFinetuneOptions,
   run: (options, io) => run("finetune", options, io),
 };

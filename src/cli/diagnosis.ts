@@ -4,6 +4,7 @@
 import { type AdapterDescription, adapterName } from "../gpu/adapter.ts";
 import { type LlamaConfig, PRESETS } from "../model/config.ts";
 import { formatBytes } from "../text.ts";
+import type { Card } from "../host/cards.ts";
 import { driverAdvice, type System } from "../host/system.ts";
 
 export interface SelfTest {
@@ -19,6 +20,8 @@ export interface Findings {
     | AdapterDescription & { readonly limits: Readonly<Record<string, number>> }
     | null;
   readonly selfTest?: SelfTest;
+  /** Of the machine, in the order of their numbers. */
+  readonly cards: readonly Card[];
 }
 
 /** The output of `doctor --json`. */
@@ -29,6 +32,8 @@ export interface Diagnosis {
   readonly adapter:
     | { readonly name: string; readonly vendor: string; readonly software: boolean }
     | null;
+  /** What `--gpu` chooses from: by its number here, or a part of its name. */
+  readonly cards: readonly Card[];
   readonly vulkan_drivers: readonly string[];
   readonly features: readonly string[];
   /** The limits that decide what can run here. */
@@ -62,7 +67,8 @@ const VENDORS: Readonly<Record<number, string>> = {
   0x10005: "Mesa",
 };
 
-export function diagnose({ deno, architecture, system, adapter, selfTest }: Findings): Diagnosis {
+export function diagnose(findings: Findings): Diagnosis {
+  const { deno, architecture, system, adapter, selfTest, cards } = findings;
   const limits = Object.fromEntries(
     SHOWN_LIMITS.flatMap((name) => adapter?.limits[name] ? [[name, adapter.limits[name]]] : []),
   );
@@ -76,6 +82,7 @@ export function diagnose({ deno, architecture, system, adapter, selfTest }: Find
       vendor: vendorName(adapter.vendor),
       software: adapter.software,
     },
+    cards,
     vulkan_drivers: system.vulkanDrivers,
     features: adapter?.features ?? [],
     limits,

@@ -7,6 +7,7 @@ import { advise } from "./advice.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 import { diagnose, type Diagnosis, type SelfTest } from "./diagnosis.ts";
 import { selfTest } from "./self_test.ts";
+import { cardLines, pciCards, vulkanCards } from "../host/cards.ts";
 import { inspectSystem } from "../host/system.ts";
 
 const options = defineOptions({ fields: {} });
@@ -15,6 +16,7 @@ export const doctor: Command = {
   name: "doctor",
   summary: "describe the adapter and its limits, and report what is missing",
   examples: ["doctor"],
+  opensGpu: true,
   options,
   run,
 };
@@ -29,6 +31,7 @@ async function run(_options: unknown, io: Io): Promise<number> {
       ...describeAdapter(adapter),
       limits: readLimits(adapter.limits),
     },
+    cards: await vulkanCards() ?? pciCards(),
     selfTest: adapter ? await runSelfTest() : undefined,
   });
   io.result(diagnosis, render(diagnosis));
@@ -61,7 +64,7 @@ function readLimits(limits: GPUSupportedLimits): Record<string, number> {
 }
 
 function render(diagnosis: Diagnosis): string {
-  const { deno, os, adapter, vulkan_drivers, features, limits, self_test } = diagnosis;
+  const { deno, os, adapter, cards, vulkan_drivers, features, limits, self_test } = diagnosis;
   const lines = [`Deno ${deno} on ${os}`];
   if (vulkan_drivers.length) lines.push(`Vulkan drivers installed: ${vulkan_drivers.join(", ")}`);
   lines.push(
@@ -69,6 +72,7 @@ function render(diagnosis: Diagnosis): string {
       ? `Adapter: ${adapter.name} (${adapter.vendor}${adapter.software ? ", software" : ""})`
       : "Adapter: none",
   );
+  if (cards.length > 1) lines.push("Cards:", ...cardLines(cards).map((line) => `  ${line}`));
   if (self_test) {
     lines.push(`Self-test: ${self_test.ok ? "passed" : "FAILED"}: ${self_test.message}`);
   }

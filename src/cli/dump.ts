@@ -27,6 +27,7 @@ export const dump: Command = {
   name: "dump",
   summary: "write a model's logits, loss and gradients for given tokens",
   examples: ["dump --model model/ --inputs tokens.safetensors --output out.safetensors"],
+  opensGpu: true,
   options,
   run,
 };

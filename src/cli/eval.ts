@@ -92,6 +92,7 @@ export const evaluate: Command = {
     "eval --model runs/tuned/model --before models/base --tasks mmlu:data/mmlu --batch-size 4",
     "eval --model runs/tuned/model --tasks cola:glue/CoLA,choices:questions.jsonl --limit 200",
   ],
+  opensGpu: true,
   options,
   run,
 };

@@ -21,6 +21,7 @@ export const finetune: Command = {
     "finetune --model hf:HuggingFaceTB/SmolLM2-135M-Instruct --data alpaca.json --output runs/ft",
     "finetune --model llama-3-8b/ --data chats.jsonl --optimizer qlora --output runs/qlora",
   ],
+  opensGpu: true,
   options: finetuneOptions,
   run,
 };

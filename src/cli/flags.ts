@@ -22,6 +22,14 @@ export const CONFIG_FLAG = {
     "override it, and its paths are relative to the working directory",
 } as const;
 
+/** The flag of commands that open a card. */
+export const GPU_FLAG = {
+  name: "gpu",
+  value: "index|name",
+  description: "the card to use, by its number in `doctor` or a part of its name; by default the " +
+    "fastest, and of ranks on one machine each its own",
+} as const;
+
 export interface CommonFlags {
   readonly json: boolean;
   readonly verbose: boolean;
@@ -35,16 +43,22 @@ export interface CommonFlags {
 export async function parseFlags<Parsed>(
   options: Options<Parsed, never>,
   args: readonly string[],
-  onNote: (note: string) => void = () => {},
+  { onNote = () => {}, opensGpu = false, onGpu }: {
+    readonly onNote?: (note: string) => void;
+    /** Whether {@link GPU_FLAG} is one of its flags, and what is called with its value. */
+    readonly opensGpu?: boolean;
+    readonly onGpu?: (gpu: string) => void;
+  } = {},
 ): Promise<Parsed> {
   const { fields } = options;
-  const { given, faults, config: path } = readFlags(fields, args);
+  const { given, faults, config: path, gpu } = readFlags(fields, args, opensGpu);
   const config = path === undefined
     ? undefined
     // Only commands that take the sizes of either kind of run have an option to say which.
     : await (Object.hasOwn(fields, "finetune") ? loadConfigForSizes : loadConfig)(path, fields);
   const parsed = checkOptions(options, { given, faults, config });
   for (const note of config?.notes ?? []) onNote(note);
+  if (gpu !== undefined) onGpu?.(gpu);
   return parsed;
 }
 
@@ -65,7 +79,7 @@ export function readCommonFlags(args: readonly string[]): CommonFlags {
   };
 }
 
-function readFlags(fields: z.ZodRawShape, args: readonly string[]) {
+function readFlags(fields: z.ZodRawShape, args: readonly string[], opensGpu: boolean) {
   const infos = Object.entries(fields).map(([option, field]) => ({ option, ...fieldInfo(field) }));
   const flags = new Map<string, Flag>(
     infos.map((info) => [
@@ -76,8 +90,7 @@ function readFlags(fields: z.ZodRawShape, args: readonly string[]) {
   for (const name of Object.keys(COMMON_FLAGS)) {
     flags.set(name, { option: name, type: "boolean", value: "", negatable: false });
   }
-  if (takesConfig(fields)) {
-    const { name, value } = CONFIG_FLAG;
+  for (const { name, value } of valuedFlags(fields, opensGpu)) {
     flags.set(name, { option: name, type: "string", value, negatable: false });
   }
   const { values, faults } = parseArguments(flags, args);
@@ -86,11 +99,19 @@ function readFlags(fields: z.ZodRawShape, args: readonly string[]) {
     const value = values.get(kebabCase(option));
     if (value !== undefined) given[option] = readValue(type, value);
   }
-  const config = values.get(CONFIG_FLAG.name) as string | undefined;
-  if (config !== "") return { given, faults, config };
-  const { name, value } = CONFIG_FLAG;
-  const fault = { option: name, message: `needs a value: --${name} <${value}>` };
-  return { given, faults: [...faults, fault] };
+  const empty = valuedFlags(fields, opensGpu).filter(({ name }) => values.get(name) === "");
+  const missing = empty.map(({ name, value }) => (
+    { option: name, message: `needs a value: --${name} <${value}>` }
+  ));
+  const [config, gpu] = [CONFIG_FLAG, GPU_FLAG].map(({ name }) =>
+    values.get(name) as string | undefined || undefined
+  );
+  return { given, faults: [...faults, ...missing], config, gpu };
+}
+
+/** Flags with a value that are no options. */
+function valuedFlags(fields: z.ZodRawShape, opensGpu: boolean) {
+  return [...takesConfig(fields) ? [CONFIG_FLAG] : [], ...opensGpu ? [GPU_FLAG] : []];
 }
 
 /** Converts valid numbers; anything else is left for the schema to refuse. */

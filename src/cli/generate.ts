@@ -95,6 +95,7 @@ export const generate: Command = {
     "generate --model hf:HuggingFaceTB/SmolLM2-135M-Instruct",
     'generate --model model.gguf --adapter runs/ft/adapter --chat --prompt "Name a planet."',
   ],
+  opensGpu: true,
   options,
   run,
 };

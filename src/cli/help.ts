@@ -4,7 +4,7 @@ import { spell } from "../options/phrase.ts";
 import { FLAGS } from "../options/spelling.ts";
 import type { Command } from "./command.ts";
 import { takesConfig } from "../config/config_file.ts";
-import { COMMON_FLAGS, CONFIG_FLAG } from "./flags.ts";
+import { COMMON_FLAGS, CONFIG_FLAG, GPU_FLAG } from "./flags.ts";
 import { type FieldInfo, fieldInfo } from "../options/schema.ts";
 
 /** Columns of a page where no terminal is narrower; one that is narrower still would break words. */
@@ -72,6 +72,9 @@ export function commandHelp(command: Command, page = pageWidth()): string {
     lines.push("", "File", ...entry(`--${name} <${value}>`, description, columns));
   }
   lines.push("", "Common");
+  if (command.opensGpu) {
+    lines.push(...entry(`--${GPU_FLAG.name} <${GPU_FLAG.value}>`, GPU_FLAG.description, columns));
+  }
   for (const [name, text] of Object.entries(COMMON_FLAGS)) {
     lines.push(...entry(`--${name}`, text, columns));
   }

@@ -15,6 +15,7 @@ import { dump } from "./dump.ts";
 import { evaluate } from "./eval.ts";
 import { exportModel } from "./export.ts";
 import { finetune } from "./finetune.ts";
+import { chooseGpu, dealGpu } from "./gpu_choice.ts";
 import { type CommonFlags, parseFlags, readCommonFlags, takesNextWord } from "./flags.ts";
 import { generate } from "./generate.ts";
 import { commandHelp, overview, pageWidth, PROGRAM } from "./help.ts";
@@ -129,11 +130,14 @@ async function runCommand(
   const downloads = new DownloadProgress(io);
   setHubDefaults({ signal: io.signal, onProgress: (event) => downloads.handle(event) });
   try {
-    const options = await parseFlags(
-      command.options,
-      args,
-      (note) => io.log(`note: ${note}`),
-    );
+    let gpu: string | undefined;
+    const options = await parseFlags(command.options, args, {
+      onNote: (note) => io.log(`note: ${note}`),
+      opensGpu: command.opensGpu,
+      onGpu: (wanted) => gpu = wanted,
+    });
+    if (gpu !== undefined) await chooseGpu(gpu);
+    else if (command.opensGpu) await dealGpu();
     const code = await command.run(options, io);
     return terminal.signal.aborted ? EXIT.interrupted : code;
   } catch (error) {

@@ -29,6 +29,7 @@ export const memory: Command = {
     "memory --table --plot plots",
     "memory --model llama_1b --batch-size 4 --allocate",
   ],
+  opensGpu: true,
   options: memoryOptions,
   run,
 };

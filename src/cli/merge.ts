@@ -33,6 +33,7 @@ export const merge: Command = {
     "merge --model runs/qlora --output merged/",
     "merge --model llama-3-8b/ --adapter runs/qlora/adapter --output merged/",
   ],
+  opensGpu: true,
   options,
   run,
 };

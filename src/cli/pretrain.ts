@@ -15,6 +15,7 @@ export const pretrain: Command = {
     "pretrain --from runs/nano/model --data more/ --output runs/nano-2 --steps 200",
     "pretrain --model llama_60m --data c4.jsonl --tokenizer tokenizer.json --output runs/60m",
   ],
+  opensGpu: true,
   options: pretrainOptions,
   run,
 };

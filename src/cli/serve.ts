@@ -16,6 +16,7 @@ export const serve: Command = {
     "serve --data-folder /srv/trainer --models-folder /srv/models --port 9000",
     "serve --host 0.0.0.0 --rate-limit 600",
   ],
+  opensGpu: true,
   options: serverOptions,
   run,
 };

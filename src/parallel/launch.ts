@@ -30,6 +30,15 @@ export function launched(
   }
 }
 
+/** Of a process that a launcher started with others: which of its machine's it is, from 0. */
+export function placeOnMachine(
+  read: (name: string) => string | undefined = variable,
+): number | undefined {
+  if (!launched(read)) return undefined;
+  const place = Number(read("OMPI_COMM_WORLD_LOCAL_RANK") ?? read("MPI_LOCALRANKID") ?? NaN);
+  return place >= 0 ? place : undefined;
+}
+
 /**
  * Whether the launcher gives processes the time to save what they have: Open MPI's only if it is told
  * to, as it passes on in this variable.

@@ -2,13 +2,13 @@
  * Whether ranks seem to train on one card. WebGPU gives every process the card that the driver names
  * first, and nothing that tells two cards of a kind apart; so this goes by what each was told.
  */
+import { CARD_VARIABLES } from "../host/cards.ts";
 import { gatherText, type Ranks, ranksText } from "../parallel/ranks.ts";
 import { variable } from "../parallel/launch.ts";
 
 /** Variables that choose a card, or a driver, for a process. */
 const SELECTIONS = [
-  "DRI_PRIME",
-  "MESA_VK_DEVICE_SELECT",
+  ...CARD_VARIABLES,
   "NVIDIA_VISIBLE_DEVICES",
   "VK_DRIVER_FILES",
   "VK_ICD_FILENAMES",

@@ -28,6 +28,7 @@ function diagnosis(changes: Partial<Findings>) {
     architecture: "x86_64",
     system: SYSTEM,
     adapter: CARD,
+    cards: [],
     selfTest: { ok: true, message: "" },
     ...changes,
   });
