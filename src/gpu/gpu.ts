@@ -261,6 +261,12 @@ export class Gpu implements Allocator {
     if (!this.#holding.keep({ give: record, overwrites, record })) record();
   }
 
+  /** While {@link hold} records: a place where whoever gives the work does this before it goes on. */
+  pause(wait: () => Promise<void>): void {
+    if (this.#holding.keep({ give: () => {}, overwrites: false, wait })) return;
+    throw new GpuError("pause: only work that is held can wait");
+  }
+
   /** Held work, in order; what was put off is recorded when its turn comes, in pieces as well. */
   inTurn(held: readonly HeldWork[], piece?: number): Generator<HeldWork> {
     return this.#holding.inTurn(held, piece);

@@ -17,6 +17,8 @@ export interface HeldWork {
   readonly overwrites: boolean;
   /** Records it, where that was put off; see {@link KernelPass.later}. */
   readonly record?: () => void;
+  /** Not work, but what whoever gives the work does at this place, and waits for. */
+  readonly wait?: () => Promise<void>;
 }
 
 /** Keeps what is recorded, while it is asked to. */

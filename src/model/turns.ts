@@ -36,3 +36,6 @@ export const TURNS = {
 
 /** Not turns, but neighbours: gradients that are clipped together, in so many buffers. */
 export const keptGradients = (buffer: number): Turn => turn(`kept_gradients.${buffer}`, "step");
+
+/** Gradients of a layer that are exchanged before those of the next: in one buffer, group by group. */
+export const groupGradients = (group: string): Turn => turn("group_gradients", group);

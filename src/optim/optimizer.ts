@@ -27,6 +27,7 @@ import type { GradientFactors, GradientSink, GradientTarget } from "../model/gra
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
 import { parameterRate } from "./adapter_rates.ts";
 import type { Gradient } from "./factors.ts";
+import { goesByGroups, GradientGroups, type GroupWork } from "./gradient_groups.ts";
 import { GradientClipping, type StepNorm } from "./clipping.ts";
 import { firaUpdate } from "./fira.ts";
 import { updateBlocks } from "./gradient_blocks.ts";
@@ -54,6 +55,8 @@ export interface OptimizerStep {
   readonly norm?: SumOfSquares;
   /** Subspaces that are due were refreshed elsewhere, and are in place before the first gradient. */
   readonly refreshed?: boolean;
+  /** Where gradients are exchanged and applied group by group: what is done with each. */
+  readonly groups?: GroupWork;
 }
 
 export class Optimizer implements GradientSink {
@@ -67,6 +70,8 @@ export class Optimizer implements GradientSink {
   readonly refreshes: StepRefreshes;
   readonly #states: ReadonlyMap<Parameter, ParameterState>;
   readonly #gradients: StepGradients;
+  /** Where gradients are exchanged as the backward pass goes on. */
+  readonly #groups: GradientGroups | undefined;
 
   private constructor(
     readonly shape: OptimizerShape,
@@ -83,6 +88,7 @@ export class Optimizer implements GradientSink {
     const clipping = clippingOf(shape, adapters);
     this.clipping = clipping && new GradientClipping(clipping, states, scratch.squares!);
     this.keeps = keepsGradients(shape, adapters);
+    this.#groups = goesByGroups(shape) ? new GradientGroups(states) : undefined;
   }
 
   /** `states` are those of {@link createParameterStates} with the same shape. */
@@ -98,6 +104,11 @@ export class Optimizer implements GradientSink {
       ? new Restarts(adaptedOf(parameters), scratch.gradient, matmul)
       : undefined;
     return new Optimizer(shape, states, scratch, matmul, restarts);
+  }
+
+  /** Whether gradients are exchanged and applied as the backward pass goes on, not at its end. */
+  get goesByGroups(): boolean {
+    return this.#groups !== undefined;
   }
 
   /** The largest of the float32 memory that holds nothing until the first step. */
@@ -125,6 +136,7 @@ export class Optimizer implements GradientSink {
 
   target(parameter: Parameter, rows?: Range): GradientTarget {
     const state = this.#states.get(parameter)!, { accumulated } = state;
+    this.#enter(state);
     if (accumulated && !gathersLowRank(state)) {
       return { gradient: accumulated, accumulate: this.#microBatch > 0 };
     }
@@ -144,6 +156,7 @@ export class Optimizer implements GradientSink {
   accumulate(pass: KernelPass, parameter: Parameter, factors: GradientFactors): boolean {
     const state = this.#states.get(parameter)!, { projector, route } = state;
     if (!projector || !route) return false;
+    this.#enter(state);
     const factored = { ...factors, scratch: this.scratch.gradient, atOnce: route.atOnce };
     let formed: Tensor | undefined;
     this.#take(pass, state, (use) => {
@@ -155,6 +168,11 @@ export class Optimizer implements GradientSink {
       return formed;
     });
     return true;
+  }
+
+  #enter(state: ParameterState): void {
+    const { groups } = this.#step;
+    if (groups) this.#groups!.enter(state, groups);
   }
 
   consume(pass: KernelPass, parameter: Parameter, gradient: Tensor, rows?: Range): void {
@@ -220,8 +238,10 @@ export class Optimizer implements GradientSink {
     if (last && !this.keeps) this.apply(pass, parameter, rows);
   }
 
-  /** After the last micro-batch, where each gradient is clipped by itself: the norm of all. */
+  /** After the last micro-batch: ends the last group; where gradients are clipped singly, their norm. */
   finish(pass: KernelPass): void {
+    const { groups } = this.#step;
+    if (groups) this.#groups!.end(groups);
     if (this.clipping?.kind === "matrix") this.clipping.sumUp(pass, this.#stepNorm.norm);
   }
 
@@ -310,21 +330,18 @@ export class Optimizer implements GradientSink {
   }
 
   /** Where they are kept: each parameter's accumulated gradient, for processes to sum. */
-  get accumulated(): {
-    readonly parameter: Parameter;
-    readonly gradient: Tensor;
-    /** The process that applies it, where they share the states. */
-    readonly keeper?: number;
-  }[] {
+  get accumulated(): { readonly parameter: Parameter; readonly gradient: Tensor }[] {
     return this.states.map((state) => ({
       parameter: state.parameter,
       gradient: this.#gradients.gathered(state),
-      keeper: state.keeper,
     }));
   }
 
-  /** Where they are kept: applies every gradient whose state is here, once they are exchanged. */
-  applyAll(pass: KernelPass): void {
+  /**
+   * Where they are kept: applies every gradient whose state is here, once they are exchanged; or those
+   * of a group.
+   */
+  applyAll(pass: KernelPass, group?: readonly ParameterState[]): void {
     const { clipping } = this;
     if (clipping?.kind === "step") {
       for (const [state, block] of this.#gradients.blocks()) {
@@ -333,16 +350,17 @@ export class Optimizer implements GradientSink {
       }
       clipping.clipKept(pass, this.#stepNorm);
     }
-    for (const [{ parameter, elsewhere, projector, fira }, block] of this.#gradients.blocks()) {
+    const blocks = this.#gradients.blocks(group);
+    for (const [{ parameter, elsewhere, projector, fira }, block] of blocks) {
       if (!elsewhere) this.apply(pass, parameter, block);
       else if (fira && this.refreshes.isDue(projector!)) this.refreshes.countGiven(projector!);
     }
   }
 
   /** Once the others have given theirs, where processes share the states: adds their updates. */
-  addGiven(pass: KernelPass): void {
+  addGiven(pass: KernelPass, group: readonly ParameterState[] = this.states): void {
     pass.overwrites();
-    for (const state of this.states) {
+    for (const state of group) {
       if (!state.elsewhere || !givenOf(state).isUpdate) continue;
       this.#add(pass, state, this.#gradients.gathered(state));
     }

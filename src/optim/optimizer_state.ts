@@ -12,6 +12,7 @@ import {
   storedBytes,
   updateRowsOf,
 } from "./gradient_blocks.ts";
+import { goesByGroups, groupOf, turnOf } from "./gradient_groups.ts";
 import { formsGradient, routeOf } from "./gradient_route.ts";
 import { KeptBuffers } from "./kept_buffers.ts";
 import {
@@ -56,11 +57,16 @@ export function createParameterStates(
   const keepers = shape.shares && keepersOf(trained, parameters, shape);
   const states = trained.map((parameter, index) => {
     const rule = ruleOf(parameter, parameters, shape), keeper = keepers?.[index];
-    const turn = keeps && adapters ? buffers.next(storedBytes(parameter.shape)) : undefined;
+    const group = goesByGroups(shape) ? groupOf(parameter, parameters) : undefined;
+    const turn = group !== undefined
+      ? turnOf(group)
+      : keeps && adapters
+      ? buffers.next(storedBytes(parameter.shape))
+      : undefined;
     const elsewhere = keeper !== shape.shares?.own || undefined;
     const kept = elsewhere ? new PlanAllocator() : allocator;
     const state = createState({ allocator, kept }, parameter, rule, shape, { tokens, keeps, turn });
-    return { ...state, keeper, elsewhere };
+    return { ...state, keeper, elsewhere, group };
   });
   const room = roomOfBlocks(states, shape);
   // The low-rank products of an adapter on a tied head are gone when its blocks are computed.

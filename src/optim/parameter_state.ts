@@ -16,6 +16,8 @@ export interface ParameterState {
   readonly keeper?: number;
   /** It is another one: what is kept has a shape here, and no memory. */
   readonly elsewhere?: boolean;
+  /** Those that its gradient is exchanged with while the backward pass goes on, if it is so. */
+  readonly group?: string;
   /** Of a projected matrix whose gradient is gathered whole. */
   readonly fira?: FiraState;
   /** (3) float32: of a matrix, with Stable-SPAM. */

@@ -1,6 +1,6 @@
 /**
  * Which of several processes keeps which optimizer state (ZeRO, Rajbhandari et al. 2019, arXiv
- * 1910.02054, its first stage): that of a parameter lies whole at one of them, its keeper, which alone
+ * 1910.02054, its first two stages): that of a parameter lies whole at one of them, its keeper, which alone
  * applies the rule. What the others take of it, by which of the two has fewer bytes:
  *
  *   the update N, as the rule gives it, low-rank where projected; each adds it to its weight itself

@@ -14,9 +14,11 @@ export class StepGradients {
     private readonly scratch: OptimizerScratch,
   ) {}
 
-  /** Every gradient, whole or in the blocks that it is taken in. */
-  *blocks(): Generator<[state: ParameterState, block: Range | undefined]> {
-    for (const state of this.states) {
+  /** Every gradient, or those of some, whole or in the blocks that it is taken in. */
+  *blocks(
+    of: readonly ParameterState[] = this.states,
+  ): Generator<[state: ParameterState, block: Range | undefined]> {
+    for (const state of of) {
       for (const block of gradientBlocks(state)) yield [state, state.blockRows ? block : undefined];
     }
   }

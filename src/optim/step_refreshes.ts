@@ -70,11 +70,17 @@ export class StepRefreshes {
 
   /** Those of the step in progress, if any: their similarities must be read after it. */
   get now(): StepRefresh | undefined {
-    if (!this.#due.size) return undefined;
-    const parameters = this.states.flatMap(({ parameter, projector }) =>
-      projector && this.#due.has(projector) ? [parameter.name] : []
-    );
-    return { projectors: this.#due, parameters };
+    return this.of(this.states);
+  }
+
+  /** The same of some parameters alone. */
+  of(states: readonly ParameterState[]): StepRefresh | undefined {
+    const due = states.filter(({ projector }) => projector && this.#due.has(projector));
+    if (!due.length) return undefined;
+    return {
+      projectors: new Set(due.map(({ projector }) => projector!)),
+      parameters: due.map(({ parameter }) => parameter.name),
+    };
   }
 
   /** How many a step, from 1, has. */

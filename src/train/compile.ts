@@ -26,7 +26,8 @@ export function kernelsOf(
     const options = { step: 1, lr: 0, rates, lossIndex: 0 };
     const { begin, applyAll, addGiven } = openStep(gpu, training, batches, options);
     for (const index of new Set([0, batches.length - 1])) begin(index);
-    if (optimizer.keeps) applyAll();
+    if (!optimizer.keeps || optimizer.goesByGroups) return;
+    applyAll();
     if (optimizer.shape.shares) addGiven();
   };
   try {

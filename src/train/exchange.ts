@@ -28,7 +28,7 @@ export class Exchange {
    * the states are shared, those of its own share.
    */
   async sum(lossIndex: number): Promise<void> {
-    await this.shares?.sum();
+    if (!this.training.optimizer.goesByGroups) await this.shares?.sum();
     await this.#passage.pass(inPieces(summedParts(this.training, lossIndex)), {
       reads: () => true,
       writes: () => true,

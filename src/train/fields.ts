@@ -241,7 +241,7 @@ export const scheduleFields = section("Schedule", {
 
 export const shardStates = z.boolean().default(false).describe(
   "where an MPI launcher started several processes: each keeps the optimizer states of its share of " +
-    "the parameters alone, updates these, and gives the updates to the others (ZeRO-1); the weights " +
+    "the parameters alone, updates these, and gives the updates to the others (ZeRO); the weights " +
     "are the same bits as without it",
 );
 

@@ -135,7 +135,7 @@ export function trainingShape(
         fira: options.fira || undefined,
       },
       rank: method.apollo && rankOf(options, config, method),
-      gradientAccumulation,
+      gradientAccumulation: gradientAccumulation * ranksOf(options),
       accumulatorQuant: options.accumulatorQuant || undefined,
       exchange: !options.layerwise || ranksOf(options) > 1 || undefined,
       shares: "ranks" in options && options.shardStates ? { count: options.ranks } : undefined,

@@ -220,8 +220,8 @@ export interface MemoryOptions {
   readonly ranks: number;
   /**
    * Where an MPI launcher started several processes: each keeps the optimizer states of its share
-   * of the parameters alone, updates these, and gives the updates to the others (ZeRO-1); the
-   * weights are the same bits as without it.
+   * of the parameters alone, updates these, and gives the updates to the others (ZeRO); the weights
+   * are the same bits as without it.
    * @default false
    */
   readonly shardStates: boolean;
@@ -618,8 +618,8 @@ export interface PretrainOptions {
   readonly seed: number;
   /**
    * Where an MPI launcher started several processes: each keeps the optimizer states of its share
-   * of the parameters alone, updates these, and gives the updates to the others (ZeRO-1); the
-   * weights are the same bits as without it.
+   * of the parameters alone, updates these, and gives the updates to the others (ZeRO); the weights
+   * are the same bits as without it.
    * @default false
    */
   readonly shardStates: boolean;
@@ -1129,8 +1129,8 @@ export interface FinetuneOptions {
   readonly seed: number;
   /**
    * Where an MPI launcher started several processes: each keeps the optimizer states of its share
-   * of the parameters alone, updates these, and gives the updates to the others (ZeRO-1); the
-   * weights are the same bits as without it.
+   * of the parameters alone, updates these, and gives the updates to the others (ZeRO); the weights
+   * are the same bits as without it.
    * @default false
    */
   readonly shardStates: boolean;

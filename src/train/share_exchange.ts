@@ -3,6 +3,7 @@
  * the sum of a gradient goes to its keeper alone, and what that makes of it goes to all others.
  */
 import type { Gpu } from "../gpu/gpu.ts";
+import type { ParameterState } from "../optim/parameter_state.ts";
 import { givenOf } from "../optim/shares.ts";
 import { PIECE_BYTES, type Ranks } from "../parallel/ranks.ts";
 import type { Training } from "./build.ts";
@@ -25,9 +26,9 @@ export class ShareExchange {
   }
 
   /** Replaces the own share of a step's gradients by their sums, unless all ranks have these. */
-  async sum(): Promise<void> {
+  async sum(group?: readonly ParameterState[]): Promise<void> {
     const { ranks } = this, { rank, size } = ranks;
-    await this.#passage.pass(inRounds(gradientParts(this.training), size), {
+    await this.#passage.pass(inRounds(gradientParts(this.training, group), size), {
       reads: () => true,
       writes: ({ keeper }) => keeper === rank,
       exchange: (bytes, piece) => {
@@ -38,39 +39,45 @@ export class ShareExchange {
   }
 
   /** Once the own share is applied: gives it to the others, and takes theirs. */
-  async give(): Promise<void> {
+  async give(group = this.training.optimizer.states): Promise<void> {
     const { ranks } = this, { rank, size } = ranks;
-    await this.#passage.pass(inRounds(givenParts(this.training), size), {
+    await this.#passage.pass(inRounds(givenParts(group), size), {
       reads: ({ keeper }) => keeper === rank,
       writes: ({ keeper }) => keeper !== rank,
       exchange: (bytes, piece) => ranks.collectShares(bytes, lengthsOf(piece, size)),
     });
-    await this.#giveSimilarities();
+    await this.#giveSimilarities(group);
   }
 
   /** Those of refreshes from whole gradients, which only keepers do. */
-  async #giveSimilarities(): Promise<void> {
-    const { optimizer: { states, refreshes, scratch: { similarities } } } = this.training;
-    const due = states.filter(({ fira, projector }) => fira && refreshes.isDue(projector!));
+  async #giveSimilarities(group: readonly ParameterState[]): Promise<void> {
+    const { optimizer: { refreshes, scratch: { similarities } } } = this.training;
+    const due = group.filter(({ fira, projector }) => fira && refreshes.isDue(projector!));
     if (!due.length) return;
-    const values = new Float32Array(similarities.byteLength / 4);
-    await this.gpu.readInto(similarities, new Uint8Array(values.buffer));
-    for (const { projector, elsewhere } of states) {
-      if (projector && elsewhere) values[refreshes.projectors.indexOf(projector)] = 0;
-    }
+    const all = new Float32Array(similarities.byteLength / 4);
+    await this.gpu.readInto(similarities, new Uint8Array(all.buffer));
+    const places = due.map(({ projector }) => refreshes.projectors.indexOf(projector!));
+    const values = Float32Array.from(
+      due,
+      ({ elsewhere }, index) => elsewhere ? 0 : all[places[index]],
+    );
     await this.ranks.sum(values);
-    this.gpu.write(similarities, values);
+    for (const [index, place] of places.entries()) all[place] = values[index];
+    this.gpu.write(similarities, all);
   }
 }
 
 /** The gradients of which only a keeper has the sum: none where they are clipped by the norm of all. */
-function gradientParts({ optimizer: { accumulated, clipping } }: Training): SharedPart[] {
+function gradientParts(
+  { optimizer: { states, clipping } }: Training,
+  group = states,
+): SharedPart[] {
   if (clipping) return [];
-  return accumulated.map(({ gradient, keeper }) => ({ ...whole(gradient), keeper: keeper! }));
+  return group.map(({ accumulated, keeper }) => ({ ...whole(accumulated!), keeper: keeper! }));
 }
 
-function givenParts({ optimizer: { states } }: Training): SharedPart[] {
-  return states.flatMap((state) =>
+function givenParts(group: readonly ParameterState[]): SharedPart[] {
+  return group.flatMap((state) =>
     givenOf(state).tensors.map((tensor) => ({ ...whole(tensor), keeper: state.keeper! }))
   );
 }
@@ -97,6 +104,8 @@ function lengthsOf(piece: readonly SharedPart[], size: number): number[] {
 /** Bytes that a rank sends in a step for gradients and updates. Also in a plan. */
 export function sharedBytesPerStep(training: Training, size: number, rank: number): number {
   const gradients = bytesOf(gradientParts(training).filter(({ keeper }) => keeper !== rank));
-  const given = bytesOf(givenParts(training).filter(({ keeper }) => keeper === rank));
+  const given = bytesOf(
+    givenParts(training.optimizer.states).filter(({ keeper }) => keeper === rank),
+  );
   return gradients + (size - 1) * given;
 }

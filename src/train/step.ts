@@ -8,6 +8,9 @@ import type { Activations } from "../model/activations.ts";
 import type { Batch } from "../model/batch.ts";
 import type { EmbeddingNoise } from "../model/llama.ts";
 import { columnsOf } from "../numbers/layout.ts";
+import type { GroupWork } from "../optim/gradient_groups.ts";
+import type { Optimizer } from "../optim/optimizer.ts";
+import type { ParameterState } from "../optim/parameter_state.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
 import { UserError } from "../options/user_error.ts";
 import { ALONE, type Ranks } from "../parallel/ranks.ts";
@@ -135,7 +138,13 @@ export class RecordedStep {
 
   /** Every rank's micro-batches, of which the first of all chooses the subspaces, as their sum. */
   async #giveShared(exchange: Exchange, lossIndex: number): Promise<StepEnd> {
-    const refresh = this.training.optimizer.refreshes.now, leads = exchange.ranks.rank === 0;
+    const { optimizer } = this.training, leads = exchange.ranks.rank === 0;
+    if (optimizer.goesByGroups) {
+      const ended = await this.#give(this.#parts(0, this.#count), undefined);
+      await exchange.sum(lossIndex);
+      return ended;
+    }
+    const refresh = optimizer.refreshes.now;
     if (!leads) await exchange.share(refresh);
     await this.#give(this.#parts(0, 1), undefined);
     if (leads) await exchange.share(refresh);
@@ -160,7 +169,8 @@ export class RecordedStep {
     const { gpu, options } = this;
     const pace = options.paced ? new Pace(gpu) : undefined;
     for (const part of parts) {
-      for (const { give, overwrites } of gpu.inTurn(part(), this.#piece)) {
+      for (const { give, overwrites, wait } of gpu.inTurn(part(), this.#piece)) {
+        await wait?.();
         if (pace && stopping?.signal.aborted) {
           const touches = this.#touched || overwrites;
           if (stopping.mayAbandon || !touches) {
@@ -208,7 +218,9 @@ export function openStep(
   const { model, optimizer, losses, gradientSquares: out, objective, submit } = training;
   const { rank, size } = ranks ?? ALONE;
   const norm = out && { out, index: lossIndex };
-  optimizer.beginStep({ step, lr, peak, rates, norm, refreshed: exchange && rank > 0 });
+  const pass = new KernelPass(gpu, profiler), refreshed = exchange && rank > 0;
+  const groups = optimizer.goesByGroups ? groupWork(pass, optimizer, exchange) : undefined;
+  optimizer.beginStep({ step, lr, peak, rates, norm, refreshed, groups });
   const own = batches.filter((_, index) => index % size === rank);
   // One mean over all targets of the step, however they are split into micro-batches.
   const divisor = (exchange ? batches : own).reduce(
@@ -223,7 +235,7 @@ export function openStep(
     );
   }
   const gradScale = divisor ? 1 / divisor : 1;
-  const pass = new KernelPass(gpu, profiler), count = own.length;
+  const count = own.length;
   const begin = (index: number) => {
     optimizer.beginMicroBatch(index);
     const at = { step, rates }, { restarts } = optimizer;
@@ -250,6 +262,36 @@ export function openStep(
     pass.submit();
   };
   return { count, begin, applyAll, addGiven, divisor };
+}
+
+/** Exchanges gradients of a group once the backward pass has left it, and applies them. */
+function groupWork(
+  pass: KernelPass,
+  optimizer: Optimizer,
+  exchange: Exchange | undefined,
+): GroupWork {
+  const { gpu } = pass, leads = exchange?.ranks.rank === 0;
+  const pause = (wait: (exchange: Exchange) => Promise<void>) => {
+    pass.submit();
+    if (exchange) gpu.pause(() => wait(exchange));
+  };
+  const share = (group: readonly ParameterState[]) => {
+    const refresh = optimizer.refreshes.of(group);
+    if (refresh) pause((exchange) => exchange.share(refresh));
+  };
+  return {
+    begins(group) {
+      // Rank 0 refreshes as its gradients come, and the others project theirs after it.
+      if (!leads) share(group);
+    },
+    ends(group) {
+      if (leads) share(group);
+      pause(({ shares }) => shares!.sum(group));
+      optimizer.applyAll(pass, group);
+      pause(({ shares }) => shares!.give(group));
+      optimizer.addGiven(pass, group);
+    },
+  };
 }
 
 /**

@@ -17,6 +17,7 @@ class Witness implements Ranks {
   readonly size: number;
   readonly sums: number[] = [];
   readonly checksums: string[][] = [];
+  #fetches = false;
 
   constructor(private readonly ranks: Ranks, private readonly drifts: boolean) {
     ({ rank: this.rank, size: this.size } = ranks);
@@ -40,13 +41,15 @@ class Witness implements Ranks {
   }
 
   async collectShares(bytes: Uint8Array<ArrayBuffer>, lengths: readonly number[]) {
-    const before = this.sentBytes;
+    const before = this.sentBytes, fetched = this.#fetches;
+    this.#fetches = false;
     await this.ranks.collectShares(bytes, lengths);
-    // What a checkpoint takes comes from one of them.
-    if (lengths.every((length) => length > 0)) this.sums.push(this.sentBytes - before);
+    if (!fetched) this.sums.push(this.sentBytes - before);
   }
 
   broadcast(bytes: Uint8Array<ArrayBuffer>) {
+    // Three numbers: what rank 0 fetches for a checkpoint.
+    this.#fetches = bytes.length === 24;
     return this.ranks.broadcast(bytes);
   }
 
