@@ -78,6 +78,7 @@ async function run(kind: ComparedKind, options: CompareOptions, io: Io): Promise
     const events = compare(gpu, kind, options, {
       signal,
       onPreparation: (event) => progress.prepare(event),
+      onProgress: (event) => progress.goOn(event),
     });
     for await (const event of events) {
       progress.handle(event);

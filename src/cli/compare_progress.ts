@@ -2,7 +2,8 @@
 import type { ComparedRun, CompareEvent } from "../compare/events.ts";
 import type { RunRecord } from "../compare/record.ts";
 import { formatRate } from "../compare/table.ts";
-import type { PreparationEvent, StepEvent } from "../train/events.ts";
+import type { PreparationEvent, ProgressEvent, StepEvent } from "../train/events.ts";
+import { howFar } from "./how_far.ts";
 import { barOf, fitting } from "./status_line.ts";
 import { StepTimes } from "./step_times.ts";
 import { formatSeconds, type ProgressOutput, Working } from "./working.ts";
@@ -17,8 +18,9 @@ export class CompareProgress {
   readonly #warnings = new Set<string>();
   readonly #times = new Map<string, StepTimes>();
 
-  constructor(private readonly output: ProgressOutput) {
-    this.#working = new Working(output);
+  /** `now` is the clock, in ms. */
+  constructor(private readonly output: ProgressOutput, now?: () => number) {
+    this.#working = new Working(output, now);
   }
 
   start(): this {
@@ -34,6 +36,22 @@ export class CompareProgress {
   prepare({ what, share }: PreparationEvent): void {
     const run = this.#run;
     this.#working.show(run ? `${this.#title(run)}: ${what}` : what, { share });
+  }
+
+  /** Within a step of the run, or beside its steps. */
+  goOn(event: ProgressEvent): void {
+    const run = this.#run, { detail, share } = howFar(event);
+    if (!run) return;
+    if (event.phase !== "training") {
+      return this.#working.show(`${this.#title(run)}: ${event.phase}`, { detail, share });
+    }
+    // The bar of steps stays.
+    if (this.#step && this.output.interactive) return;
+    const step = `step ${event.step} of ${run.steps}`;
+    this.#working.show(this.#title(run), {
+      detail: detail ? `${step}, ${detail}` : step,
+      secondsLeft: this.#secondsLeft(),
+    });
   }
 
   handle(event: CompareEvent): void {

@@ -10,6 +10,7 @@ import type {
   TrainingEvent,
 } from "../train/events.ts";
 import { formatBytes } from "../text.ts";
+import { howFar } from "./how_far.ts";
 import { describeRanks } from "./rank_table.ts";
 import { barOf, fitting } from "./status_line.ts";
 import { StepTimes } from "./step_times.ts";
@@ -202,31 +203,6 @@ export class Progress {
     if (steps > 0 && ms === undefined) return "?";
     return formatSeconds((secondsLeft ?? 0) + steps * (ms ?? 0) / 1000);
   }
-}
-
-/** Phases whose `done` and `total` are bytes. */
-const IN_BYTES: readonly RunPhase[] = [
-  "saving a checkpoint",
-  "checking the best model",
-  "loading the best model",
-  "saving the model",
-];
-
-/** `backward pass, layer 3 of 24`, `refreshing subspace 17 of 168, layer 3 of 24`, `batch 3`. */
-function howFar(event: ProgressEvent): HowFar {
-  const { phase, part, layer, layers, subspace, subspaces, done, total, seconds_left } = event;
-  if (phase === "training") {
-    const detail = part &&
-      (part === "refresh"
-        ? `refreshing subspace ${subspace} of ${subspaces}, layer ${layer} of ${layers}`
-        : `${part} pass, layer ${layer} of ${layers}`);
-    return { detail, secondsLeft: seconds_left };
-  }
-  if (done === undefined) return {};
-  const text = IN_BYTES.includes(phase) ? formatBytes : String;
-  if (total) return { share: done / total, detail: `${text(done)} of ${text(total)}` };
-  // Of a first evaluation it is not known how many batches it has.
-  return { detail: done && phase === "evaluating" ? `batch ${done}` : undefined };
 }
 
 /** The figures of a step, for both kinds of display. */
