@@ -23,9 +23,22 @@ struct Params {
   scale: f32,          // 1 / sqrt(D)
 }
 
+@group(0) @binding(0) var q: texture_storage_2d<rgba32uint, read>;        // (B·Tq, H·D)
+@group(0) @binding(1) var k: texture_storage_2d<rgba32uint, read>;        // (B·keyLength, K·D)
+@group(0) @binding(2) var v: texture_storage_2d<rgba32uint, read>;        // (B·keyLength, K·D)
 @group(0) @binding(4) var<storage, read_write> out: array<Quad>;          // (B·Tq, H·D)
 @group(0) @binding(5) var<storage, read_write> logsumexp: array<f32>;     // (B·Tq, H)
 @group(1) @binding(0) var<uniform> params: Params;
+
+const Q = 0u;
+const K = 1u;
+const V = 2u;
+
+fn texel(operand: u32, at: vec2<u32>) -> vec4<u32> {
+  if (operand == Q) { return textureLoad(q, at); }
+  if (operand == K) { return textureLoad(k, at); }
+  return textureLoad(v, at);
+}
 
 // Scores of four keys from `key` on, masked outside `first` to `last`.
 fn masked(s: vec4<f32>, key: u32, first: u32, last: u32) -> vec4<f32> {

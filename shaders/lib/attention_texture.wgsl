@@ -1,6 +1,6 @@
 // Shared by the attention kernels for software adapters. A thread owns four rows (queries, or keys
-// in the backward pass over keys) of one head and loops over columns four at a time: products are
-// 4 × 4 matrices in registers, without sharing or barriers. On a processor, whose "registers" are
+// whose gradients it sums; eight where it keeps no sums) of one head and loops over as many columns
+// at a time: products are 4 × 4 matrices in registers, without sharing or barriers. On a processor, whose "registers" are
 // in its L1 cache, this beats tiles in workgroup memory; on a card the sums of four rows would not
 // fit. Operands are copied to textures as they are, because a software adapter reads a texture up to
 // eight times faster than a buffer.
@@ -19,21 +19,14 @@ fn row_of(m: mat4x4<f32>, r: u32) -> vec4<f32> {
   return select(select(m[0], m[1], r == 1u), select(m[2], m[3], r == 3u), r >= 2u);
 }
 
-// Column r: v scaled by factors[r].
-fn outer(v: vec4<f32>, factors: vec4<f32>) -> mat4x4<f32> {
-  return mat4x4<f32>(v * factors.x, v * factors.y, v * factors.z, v * factors.w);
-}
-
 // Rows first to first + 3, clamped to the last.
 fn four_rows(first: u32, last: u32) -> vec4<u32> {
   return min(four_from(first), vec4<u32>(last));
 }
 
-// A row of texels holds 2^shift rows of an operand, one after the other.
-@group(0) @binding(0) var q: texture_storage_2d<rgba32uint, read>;      // (B·Tq, H·D)
-@group(0) @binding(1) var k: texture_storage_2d<rgba32uint, read>;      // (B·keyLength, K·D)
-@group(0) @binding(2) var v: texture_storage_2d<rgba32uint, read>;      // (B·keyLength, K·D)
-@group(0) @binding(3) var dout: texture_storage_2d<rgba32uint, read>;   // (B·T, H·D), backward only
+// A row of texels holds 2^shift rows of an operand, one after the other. The kernel declares its
+// textures, and `texel`, which loads from one of them by a number: HLSL has no textures as arguments,
+// and compilers fold the branches.
 
 // A head in four rows.
 struct Heads {
@@ -46,30 +39,8 @@ fn heads_at(rows: vec4<u32>, shift: u32, row_quads: u32, head: u32) -> Heads {
   return Heads(beside * row_quads + head * HEAD_QUADS, rows >> vec4<u32>(shift));
 }
 
-// The heads in another order, the first `by` last.
-fn rotated(heads: Heads, by: u32) -> Heads {
-  if (by == 1u) { return Heads(heads.quad.yzwx, heads.y.yzwx); }
-  return Heads(heads.quad.zwxy, heads.y.zwxy);
-}
-
-fn rotated_columns(m: mat4x4<f32>, by: u32) -> mat4x4<f32> {
-  if (by == 1u) { return mat4x4<f32>(m[1], m[2], m[3], m[0]); }
-  return mat4x4<f32>(m[2], m[3], m[0], m[1]);
-}
-
-// Names the operand of a load; a constant, so that the compiler folds the branches. HLSL has no
-// textures as arguments.
-const Q = 0u;
-const K = 1u;
-const V = 2u;
-const DOUT = 3u;
-
-fn texel(operand: u32, quad: u32, y: u32) -> vec4<u32> {
-  let at = vec2<u32>(quad / TEXEL_QUADS, y);
-  if (operand == Q) { return textureLoad(q, at); }
-  if (operand == K) { return textureLoad(k, at); }
-  if (operand == V) { return textureLoad(v, at); }
-  return textureLoad(dout, at);
+fn texel_at(quad: u32, y: u32) -> vec2<u32> {
+  return vec2<u32>(quad / TEXEL_QUADS, y);
 }
 
 // Eight consecutive elements of a row.
@@ -78,15 +49,15 @@ struct Octet {
   high: vec4<f32>,
 }
 
-// Octet o of the head that starts at quad `head`; zero beyond its end.
+// Octet o of an operand's head that starts at quad `head`; zero beyond its end.
 fn octet(operand: u32, head: u32, y: u32, o: u32) -> Octet {
   let quad = head + 2u * o;
-  let first = texel(operand, quad, y);
+  let first = texel(operand, texel_at(quad, y));
   if (TEXEL_QUADS == 2u && HEAD_QUADS % 2u == 0u) {
     return Octet(texel_quad(first, 0u), texel_quad(first, 1u));
   }
   let low = texel_quad(first, quad % TEXEL_QUADS);
-  let high = texel_quad(texel(operand, quad + 1u, y), (quad + 1u) % TEXEL_QUADS);
+  let high = texel_quad(texel(operand, texel_at(quad + 1u, y)), (quad + 1u) % TEXEL_QUADS);
   return Octet(low, select(high, vec4<f32>(0.0), 2u * o + 1u == HEAD_QUADS));
 }
 

@@ -8,6 +8,7 @@ import attention_near_shared from "../../shaders/lib/attention_near_shared.wgsl"
 import attention_near_subgroup from "../../shaders/lib/attention_near_subgroup.wgsl" with {
   type: "text",
 };
+import attention_pairs from "../../shaders/lib/attention_pairs.wgsl" with { type: "text" };
 import attention_rows from "../../shaders/lib/attention_rows.wgsl" with { type: "text" };
 import attention_texture from "../../shaders/lib/attention_texture.wgsl" with { type: "text" };
 import attention_tile from "../../shaders/lib/attention_tile.wgsl" with { type: "text" };
@@ -75,6 +76,7 @@ const LIBRARIES = {
   attention_first_keys,
   attention_near_shared,
   attention_near_subgroup,
+  attention_pairs,
   attention_rows,
   attention_texture,
   attention_tile,

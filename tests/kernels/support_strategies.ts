@@ -111,8 +111,8 @@ export const TESTED_AS: Record<string, string> = {
   nf4_constants: "nf4_quantize",
   attention_few: "attention",
   attention_texture: "attention",
-  attention_backward_queries_texture: "attention_backward",
-  attention_backward_keys_texture: "attention_backward",
+  attention_backward_scores_texture: "attention_backward",
+  attention_backward_product_texture: "attention_backward",
 };
 
 /** More values are sizes, any of which will do: of a head, of a row's share. */

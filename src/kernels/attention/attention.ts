@@ -14,7 +14,7 @@ import { nearIn } from "../lanes.ts";
 
 export type { HeadShape } from "./attention_heads.ts";
 export type { Attention, AttentionWorkspace } from "./attention_operands.ts";
-export { type AttentionWorkspaceOptions, createAttentionWorkspace } from "./attention_stage.ts";
+export { type AttentionWorkspaceOptions, createAttentionWorkspace } from "./attention_workspace.ts";
 
 /** Threads that share a row exchange its statistics in workgroup memory, or near ones registers. */
 const sharedFor = tiledKernels("forward", "attention", code, {

@@ -1,34 +1,42 @@
 /** The gradients of attention for software adapters; see attention_texture.ts. */
-import keysCode from "../../../shaders/attention/attention_backward_keys_texture.wgsl" with {
+import productCode from "../../../shaders/attention/attention_backward_product_texture.wgsl" with {
   type: "text",
 };
-import queriesCode from "../../../shaders/attention/attention_backward_queries_texture.wgsl" with {
+import scoresCode from "../../../shaders/attention/attention_backward_scores_texture.wgsl" with {
   type: "text",
 };
 import { ShapeError } from "../../numbers/shape_error.ts";
-import type { KernelPass } from "../../gpu/pass.ts";
+import type { Dispatch, KernelPass } from "../../gpu/pass.ts";
 import { rowRange, type Tensor } from "../../gpu/tensor.ts";
 import type { AttentionBackward, AttentionWorkspace } from "./attention_operands.ts";
-import {
-  firstKeysOf,
-  groupWalks,
-  rowsPerWalk,
-  sequencesPerRange,
-  unitsPerDispatch,
-} from "./attention_heads.ts";
+import { firstKeysOf, sequencesPerRange, unitsPerDispatch } from "./attention_heads.ts";
 import { rowBytesOf, sequencesPerStage, shiftOf, stage } from "./attention_stage.ts";
-import { TEXTURE_CONSTANTS, textureWalk, THREAD_ROWS, THREADS } from "./attention_texture.ts";
+import { blocksOf, SCORES_BLOCK, slices } from "./attention_slices.ts";
+import { TEXTURE_CONSTANTS, THREADS } from "./attention_texture.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
 import { ranges } from "../ranges.ts";
 
-const queryKernels = kernelByFormat("attention_backward_queries_texture", queriesCode, {
-  constants: TEXTURE_CONSTANTS,
+const scoreKernels = kernelByFormat("attention_backward_scores_texture", scoresCode, {
+  constants: { ...TEXTURE_CONSTANTS, GRADIENT: [0, 1] },
 });
-const keyKernels = kernelByFormat("attention_backward_keys_texture", keysCode, {
-  constants: TEXTURE_CONSTANTS,
+const productKernels = kernelByFormat("attention_backward_product_texture", productCode, {
+  constants: { ...TEXTURE_CONSTANTS, OF_KEYS: [0, 1] },
 });
 
-/** For each range of sequences, records staging, then dq, then dk and dv; delta must exist. */
+/** Rows of a thread of a product, as in the WGSL. */
+const THREAD_ROWS = 4;
+
+/** Dispatches of a kernel over some units. */
+interface Work extends Pick<Required<Dispatch>, "kernel" | "constants" | "operands" | "params"> {
+  readonly units: number;
+  /** Rows of each, which go with up to all others of a sequence. */
+  readonly rows: number;
+}
+
+/**
+ * For each range of sequences, records staging; then, for as many heads and queries as the workspace
+ * holds scores of, p with dv, and ds with dk and dq. Delta must exist.
+ */
 export function attentionBackwardTexture(
   pass: KernelPass,
   workspace: AttentionWorkspace,
@@ -37,72 +45,76 @@ export function attentionBackwardTexture(
   const { q, k, v, dout, dq, dk, dv, delta, batch, length } = io;
   const { heads, keyValueHeads, headSize } = io;
   const operation = "attentionBackward";
-  if (!workspace.dout) {
+  if (!workspace.backward) {
     throw new ShapeError(
       `${operation}: the workspace was made without room for gradients`,
       "createAttentionWorkspace needs backward: true",
     );
   }
-  const textures = { q: workspace.q, k: workspace.k, v: workspace.v, dout: workspace.dout };
+  const { p, ds } = workspace.backward;
+  const textures = {
+    q: workspace.q,
+    k: workspace.k,
+    v: workspace.v,
+    dout: workspace.backward.dout,
+  };
   const staged = Object.entries({ q, k, v, dout }).map(([name, source]) => {
     const target = textures[name as keyof typeof textures];
     return { source, target, length, capacity: length };
   });
-  const constants = { HEAD_QUADS: headSize / 4 };
-  const queryKernel = forFormat(queryKernels, operation, q, dq);
-  const keyKernel = forFormat(keyKernels, operation, q, dk, dv);
+  const scoreKernel = forFormat(scoreKernels, operation, q, k, v, dout);
+  const productKernel = forFormat(productKernels, operation, q, dq, dk, dv);
+  const q_quads = q.stride / 4, q_shift = shiftOf(rowBytesOf(q));
+  const k_quads = k.stride / 4, k_shift = shiftOf(rowBytesOf(k));
+  const firstKeys = firstKeysOf(io.firstKeys, delta);
 
-  const blocks = Math.ceil(length / THREAD_ROWS);
-  const group = heads / keyValueHeads;
-  const pairs = THREADS * THREAD_ROWS * length * headSize;
-  const walk = textureWalk(headSize), walked = rowsPerWalk(pass, walk);
   const held = sequencesPerStage(operation, staged);
   const operands = [{ tensor: q, rows: length }, { tensor: k, rows: length }];
   for (const { start, end } of ranges(batch, sequencesPerRange(pass, batch, operands, held))) {
-    const sequences = end - start;
     for (const each of staged) stage(pass, each, start, end);
-    const range = (tensor: Tensor) => rowRange(tensor, start * length, end * length);
-    const firstKeys = firstKeysOf(io.firstKeys, range(q));
-    const bound = { ...textures, delta, ...firstKeys.operands };
-    const params = {
-      blocks,
-      heads,
-      group,
-      length,
-      q_quads: q.stride / 4,
-      k_quads: k.stride / 4,
-      q_shift: shiftOf(rowBytesOf(q)),
-      k_shift: shiftOf(rowBytesOf(k)),
-      sequence: start,
-      pair_stride: delta.stride / 2,
-      ...firstKeys.params,
-      scale: 1 / Math.sqrt(headSize),
-    };
-    const queryUnits = THREADS * unitsPerDispatch(pass, 3 * pairs);
-    for (const { start: first_key, end: end_key } of ranges(length, walked)) {
-      for (const { start: first, end: count } of ranges(sequences * heads * blocks, queryUnits)) {
-        pass.dispatch({
-          kernel: queryKernel,
-          constants,
-          operands: { ...bound, dq: range(dq) },
-          params: { ...params, first_key, end_key, first, count },
-          workgroups: [Math.ceil((count - first) / THREADS)],
+    for (const { accumulate, ...slice } of slices(pass, p, io, end - start)) {
+      const shape = { heads, group: heads / keyValueHeads, length, sequence: start };
+      const record = ({ kernel, units, rows, constants, operands, params }: Work) => {
+        const atOnce = THREADS * unitsPerDispatch(pass, THREADS * rows * length * headSize);
+        for (const { start: first, end: count } of ranges(units, atOnce)) {
+          pass.dispatch({
+            kernel,
+            constants: { HEAD_QUADS: headSize / 4, ...constants },
+            operands: { ...operands, ...firstKeys.operands },
+            params: { ...shape, ...slice, ...firstKeys.params, ...params, first, count },
+            workgroups: [Math.ceil((count - first) / THREADS)],
+          });
+        }
+      };
+      const { key_heads, members } = slice, queries = slice.end_query - slice.first_query;
+      const scale = 1 / Math.sqrt(headSize), pair_stride = delta.stride / 2;
+      const scores = (GRADIENT: 0 | 1, operands: Work["operands"]) =>
+        record({
+          kernel: scoreKernel,
+          units: key_heads * members * blocksOf(queries),
+          rows: SCORES_BLOCK,
+          constants: { GRADIENT },
+          operands: { ...operands, delta },
+          params: { q_quads, k_quads, q_shift, k_shift, pair_stride, scale },
         });
-      }
-    }
-    const keyUnits = THREADS * unitsPerDispatch(pass, 4 * group * pairs);
-    for (const queries of groupWalks(group, length, walk, walked)) {
-      for (
-        const { start: first, end: count } of ranges(sequences * keyValueHeads * blocks, keyUnits)
-      ) {
-        pass.dispatch({
-          kernel: keyKernel,
-          constants,
-          operands: { ...bound, dk: range(dk), dv: range(dv) },
-          params: { ...params, ...queries, first, count },
-          workgroups: [Math.ceil((count - first) / THREADS)],
+      const product = (OF_KEYS: 0 | 1, gradient: Tensor, operands: Work["operands"]) =>
+        record({
+          kernel: productKernel,
+          units: OF_KEYS
+            ? key_heads * Math.ceil(length / THREAD_ROWS)
+            : key_heads * members * Math.ceil(queries / THREAD_ROWS),
+          rows: OF_KEYS ? members * THREAD_ROWS : THREAD_ROWS,
+          constants: { OF_KEYS },
+          operands: { ...operands, gradient: rowRange(gradient, start * length, end * length) },
+          params: OF_KEYS
+            ? { factor_quads: q_quads, factor_shift: q_shift, row_quads: k_quads, accumulate }
+            : { factor_quads: k_quads, factor_shift: k_shift, row_quads: q_quads, accumulate: 0 },
         });
-      }
+      scores(0, { left: textures.q, right: textures.k, p: ds, /* never read */ scores: p });
+      product(1, dv, { factor: textures.dout, scores: p });
+      scores(1, { left: textures.dout, right: textures.v, p, scores: ds });
+      product(1, dk, { factor: textures.q, scores: ds });
+      product(0, dq, { factor: textures.k, scores: ds });
     }
   }
 }

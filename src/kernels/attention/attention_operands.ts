@@ -11,7 +11,14 @@ export interface AttentionWorkspace {
   /** Staged values. */
   readonly v: TextureTensor;
   /** For the backward pass. */
-  readonly dout?: TextureTensor;
+  readonly backward?: {
+    /** Staged gradients of the outputs. */
+    readonly dout: TextureTensor;
+    /** Probabilities, of as many heads and queries as it holds. */
+    readonly p: TextureTensor;
+    /** Their gradients. */
+    readonly ds: TextureTensor;
+  };
 }
 
 /** Operands of {@link attention}. */

@@ -11,29 +11,24 @@ import {
   unitsPerDispatch,
   type Walk,
 } from "./attention_heads.ts";
-import {
-  MOST_HEAD_SIZE,
-  rowBytesOf,
-  sequencesPerStage,
-  shiftOf,
-  stage,
-  type Staged,
-} from "./attention_stage.ts";
+import { rowBytesOf, sequencesPerStage, shiftOf, stage, type Staged } from "./attention_stage.ts";
+import { MOST_HEAD_SIZE } from "./attention_workspace.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
 import { ranges } from "../ranges.ts";
 
-/** Threads per workgroup and rows per thread, as in the WGSL. */
-export const THREADS = 8, THREAD_ROWS = 4;
+/** Threads per workgroup, as in the WGSL. */
+export const THREADS = 8;
+/** Rows per thread, as in the WGSL. */
+const THREAD_ROWS = 4;
 
 /** The constants of the kernels that read textures. */
 export const TEXTURE_CONSTANTS = headConstants(MOST_HEAD_SIZE);
 
 const kernels = kernelByFormat("attention_texture", code, { constants: TEXTURE_CONSTANTS });
 
-/** Enough for the longest of the three kernels: its loops over the head, over rows and columns. */
-export function textureWalk(headSize: number): Walk {
-  const products = 2 * (headSize / 4 + 1), rows = THREAD_ROWS + 1;
-  return { step: THREAD_ROWS, rounds: 1 + products + 2 * rows };
+/** Enough for its loops over the head and over rows. */
+function textureWalk(headSize: number): Walk {
+  return { step: THREAD_ROWS, rounds: 1 + headSize / 4 + 1 + THREAD_ROWS + 1 };
 }
 
 /** Records copies and attention for each range of sequences. */
@@ -71,7 +66,6 @@ export function attentionTexture(
             q: workspace.q,
             k: workspace.k,
             v: workspace.v,
-            dout: workspace.q, // never read
             out: rowRange(out, start * queryLength, end * queryLength),
             logsumexp,
             ...firstKeys.operands,

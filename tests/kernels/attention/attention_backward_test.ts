@@ -54,7 +54,7 @@ const CASES = [
   shapeOf(2, 33, 3, 1, 20),
   shapeOf(2, 64, 4, 4, 32),
   shapeOf(1, 130, 8, 1, 40),
-  shapeOf(70, 130, 1, 1, 8), // more rows than a texture: two ranges of sequences
+  shapeOf(70, 130, 4, 2, 8), // more rows than a texture, and more scores
   shapeOf(1, 67, 2, 1, 96),
   shapeOf(2, 100, 2, 2, 128),
   shapeOf(1, 40, 1, 1, 192),
