@@ -9,9 +9,10 @@
  * algorithms takes, 2(n − 1)/n of the values, whose order of addition would depend on the library,
  * the number of ranks and the length.
  */
+import { roundToBfloat16, widenBfloat16 } from "../numbers/bfloat16.ts";
 import type { Mpi } from "./mpi_library.ts";
 import { Meeting, type OperationKind, RECORD_BYTES, type WhileWaiting } from "./meeting.ts";
-import { PIECE_BYTES, type Ranks } from "./ranks.ts";
+import { PIECE_BYTES, type Ranks, sumBytes, WIRE_BYTES, type WireFormat } from "./ranks.ts";
 
 /** Of what one rank gives another; meetings have their own. */
 const GIFTS = 2;
@@ -40,11 +41,12 @@ export class MpiRanks implements Ranks {
     return this.#sent;
   }
 
-  sum(values: Float32Array<ArrayBuffer>): Promise<void> {
+  sum(values: Float32Array<ArrayBuffer>, format: WireFormat = "float32"): Promise<void> {
     return this.#inTurn(async () => {
       const atOnce = PIECE_BYTES / 4;
       for (let at = 0; at < values.length; at += atOnce) {
-        await this.#sumPiece(values.subarray(at, at + atOnce));
+        const piece = values.subarray(at, at + atOnce);
+        await (format === "float32" ? this.#sumPiece(piece) : this.#sumHalves(piece));
       }
     });
   }
@@ -86,10 +88,7 @@ export class MpiRanks implements Ranks {
   async #sumPiece(values: Float32Array<ArrayBuffer>): Promise<void> {
     const { mpi: { symbols, world, byte }, size } = this;
     const share = Math.ceil(values.length / size), room = share * size;
-    if (this.#own.length < room) {
-      this.#own = new Float32Array(room);
-      this.#theirs = new Float32Array(room);
-    }
+    this.#makeRoom(room);
     const own = this.#own.subarray(0, room), theirs = this.#theirs.subarray(0, room);
     own.set(values);
     own.fill(0, values.length);
@@ -100,7 +99,35 @@ export class MpiRanks implements Ranks {
     addInOrder(theirs, share, size);
     await symbols.MPI_Allgather(sums, bytes, byte, own, bytes, byte, world);
     values.set(own.subarray(0, values.length));
-    this.#sent += 2 * (size - 1) * bytes;
+    this.#sent += sumBytes(values.length, size, "float32");
+  }
+
+  #makeRoom(numbers: number): void {
+    if (this.#own.length >= numbers) return;
+    this.#own = new Float32Array(numbers);
+    this.#theirs = new Float32Array(numbers);
+  }
+
+  /** The same in bfloat16: everyone takes the sums as they have travelled, whoever made them too. */
+  async #sumHalves(values: Float32Array<ArrayBuffer>): Promise<void> {
+    const { mpi: { symbols, world, byte }, size } = this;
+    const share = Math.ceil(values.length / size), room = share * size;
+    const bytes = WIRE_BYTES.bfloat16 * share;
+    this.#makeRoom(room);
+    const { buffer } = this.#own, wide = this.#theirs.subarray(0, room);
+    const own = new Uint16Array(buffer, 0, room);
+    const theirs = new Uint16Array(buffer, own.byteLength, room);
+    roundToBfloat16(values, own);
+    own.fill(0, values.length);
+    await this.#meet("sum", WIRE_BYTES.bfloat16 * values.length);
+    await symbols.MPI_Alltoall(own, bytes, byte, theirs, bytes, byte, world);
+    const sums = theirs.subarray(0, share);
+    widenBfloat16(theirs, wide);
+    addInOrder(wide, share, size);
+    roundToBfloat16(wide.subarray(0, share), sums);
+    await symbols.MPI_Allgather(sums, bytes, byte, own, bytes, byte, world);
+    widenBfloat16(own.subarray(0, values.length), values);
+    this.#sent += sumBytes(values.length, size, "bfloat16");
   }
 
   broadcast(bytes: Uint8Array<ArrayBuffer>): Promise<void> {

@@ -7,6 +7,17 @@
 /** Bytes that are best exchanged at once: fewer wait more often, more take more of a host's memory. */
 export const PIECE_BYTES = 64 << 20;
 
+/** Formats in which numbers travel: float32 by default. */
+export type WireFormat = "float32" | "bfloat16";
+
+/** Bytes of a number. */
+export const WIRE_BYTES: Readonly<Record<WireFormat, number>> = { float32: 4, bfloat16: 2 };
+
+/** Bytes that each of `size` ranks sends in a sum of so many numbers. */
+export function sumBytes(numbers: number, size: number, format: WireFormat): number {
+  return 2 * (size - 1) * WIRE_BYTES[format] * Math.ceil(numbers / size);
+}
+
 /** The processes of a run, as one of them sees them. */
 export interface Ranks {
   /** Of this process, from 0. */
@@ -17,9 +28,10 @@ export interface Ranks {
   readonly sentBytes: number;
   /**
    * Replaces values by their sums over the ranks. They are added one by one in the order of the ranks,
-   * whatever the network and the library: all ranks get the same bits, in every run.
+   * whatever the network and the library: all ranks get the same bits, in every run. Values and sums
+   * travel in `format`, and are added in float32.
    */
-  sum(values: Float32Array<ArrayBuffer>): Promise<void>;
+  sum(values: Float32Array<ArrayBuffer>, format?: WireFormat): Promise<void>;
   /**
    * Of values that are the shares of all ranks side by side, by rank, of so many each: replaces the own
    * share by its sum over the ranks, in their order. The others are left as they are.

@@ -7,7 +7,7 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { StepRefresh } from "../optim/step_refreshes.ts";
-import type { Ranks } from "../parallel/ranks.ts";
+import { type Ranks, sumBytes, type WireFormat } from "../parallel/ranks.ts";
 import type { Training } from "./build.ts";
 import { bytesOf, inPieces, type Part, Passage, whole } from "./pieces.ts";
 import { sharedBytesPerStep, ShareExchange } from "./share_exchange.ts";
@@ -17,7 +17,13 @@ export class Exchange {
   /** Where each rank keeps only a share of the states. */
   readonly shares: ShareExchange | undefined;
 
-  constructor(gpu: Gpu, private readonly training: Training, readonly ranks: Ranks) {
+  constructor(
+    gpu: Gpu,
+    private readonly training: Training,
+    readonly ranks: Ranks,
+    /** In which gradients travel. */
+    private readonly format: WireFormat,
+  ) {
     this.#passage = new Passage(gpu);
     const { shares } = training.optimizer.shape;
     this.shares = shares && new ShareExchange(gpu, training, ranks);
@@ -29,11 +35,14 @@ export class Exchange {
    */
   async sum(lossIndex: number): Promise<void> {
     if (!this.training.optimizer.goesByGroups) await this.shares?.sum();
-    await this.#passage.pass(inPieces(summedParts(this.training, lossIndex)), {
-      reads: () => true,
-      writes: () => true,
-      exchange: (piece) => this.ranks.sum(new Float32Array(piece.buffer, 0, piece.length / 4)),
-    });
+    for (const [format, parts] of summedParts(this.training, lossIndex, this.format)) {
+      await this.#passage.pass(inPieces(parts), {
+        reads: () => true,
+        writes: () => true,
+        exchange: ({ buffer, length }) =>
+          this.ranks.sum(new Float32Array(buffer, 0, length / 4), format),
+      });
+    }
   }
 
   /** Gives the subspaces that rank 0 has refreshed, and their similarities, to the others. */
@@ -57,12 +66,22 @@ function sharedTensors({ optimizer }: Training, refresh: StepRefresh | undefined
   return bases.length ? [...bases, optimizer.scratch.similarities] : [];
 }
 
-/** What all ranks have the sums of: the gradients of a step, unless they share the states, and its loss. */
-function summedParts({ optimizer, losses }: Training, lossIndex: number): Part[] {
+/**
+ * What all ranks have the sums of: the gradients of a step, unless they share the states, and its loss,
+ * which is not rounded; with the format in which it travels.
+ */
+function summedParts(
+  { optimizer, losses }: Training,
+  lossIndex: number,
+  format: WireFormat,
+): (readonly [WireFormat, readonly Part[]])[] {
   const loss = { tensor: losses, start: 4 * lossIndex, bytes: 4 };
   // Which are then clipped by the norm of all, if they are.
-  if (optimizer.shape.shares && !optimizer.clipping) return [loss];
-  return [...optimizer.accumulated.map(({ gradient }) => whole(gradient)), loss];
+  if (optimizer.shape.shares && !optimizer.clipping) return [["float32", [loss]]];
+  const gradients = optimizer.accumulated.map(({ gradient }) => whole(gradient));
+  return format === "float32"
+    ? [[format, [...gradients, loss]]]
+    : [[format, gradients], ["float32", [loss]]];
 }
 
 /**
@@ -70,11 +89,17 @@ function summedParts({ optimizer, losses }: Training, lossIndex: number): Part[]
  * numbers for each in every piece. Where they share the states it is those of `rank`: (n − 1)/n, and
  * what it gives to the others. Also in a plan.
  */
-export function bytesPerStep(training: Training, size: number, rank = 0): number {
+export function bytesPerStep(
+  training: Training,
+  size: number,
+  rank = 0,
+  format: WireFormat = "float32",
+): number {
   const { shares } = training.optimizer.shape;
-  return inPieces(summedParts(training, 0)).reduce((sum, piece) => {
-    return sum + 8 * (size - 1) * Math.ceil(bytesOf(piece) / 4 / size);
-  }, shares ? sharedBytesPerStep(training, size, rank) : 0);
+  const pieces = summedParts(training, 0, format).flatMap(([format, parts]) =>
+    inPieces(parts).map((piece) => sumBytes(bytesOf(piece) / 4, size, format))
+  );
+  return pieces.reduce((a, b) => a + b, shares ? sharedBytesPerStep(training, size, rank) : 0);
 }
 
 /** Bytes that rank 0 sends in a step that refreshes every subspace, besides its gradients. */

@@ -13,12 +13,13 @@ import type { RunState } from "./run_state.ts";
 
 /** What the options say of it; undefined if ranks exchange gradients in every step. */
 export function outerRates(
-  { localSteps, outerLr, outerMomentum }: Pick<
+  { localSteps, outerLr, outerMomentum, communicationDataType }: Pick<
     RunOptions,
-    "localSteps" | "outerLr" | "outerMomentum"
+    "localSteps" | "outerLr" | "outerMomentum" | "communicationDataType"
   >,
 ): OuterRates | undefined {
-  return localSteps === undefined ? undefined : { localSteps, outerLr, outerMomentum };
+  if (localSteps === undefined) return undefined;
+  return { localSteps, outerLr, outerMomentum, communicationDataType };
 }
 
 /**

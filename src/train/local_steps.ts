@@ -19,7 +19,7 @@ import type { Parameter } from "../model/parameters.ts";
 import { elementsOf, rowsOf } from "../numbers/layout.ts";
 import { packTensor } from "../numbers/plain.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
-import { PIECE_BYTES, type Ranks } from "../parallel/ranks.ts";
+import { PIECE_BYTES, type Ranks, sumBytes, type WireFormat } from "../parallel/ranks.ts";
 import type { Training } from "./build.ts";
 import {
   createOuterStates,
@@ -34,6 +34,8 @@ export interface OuterRates {
   readonly localSteps: number;
   readonly outerLr: number;
   readonly outerMomentum: number;
+  /** In which differences travel. */
+  readonly communicationDataType: WireFormat;
 }
 
 /** Bytes of float32 numbers in a block of rows. */
@@ -100,7 +102,7 @@ export class LocalSteps {
     const read = (piece: Piece) => this.#differences(piece, constants);
     const bytes = ({ elements }: Piece) => 4 * elements;
     for await (const { piece, values } of ahead(this.#pieces, read, { bytes, most: PIECE_BYTES })) {
-      await ranks.sum(values);
+      await ranks.sum(values, this.rates.communicationDataType);
       for (const { parameter, rows, element, at, elements } of piece.blocks) {
         const { weight, index: tensor } = parameter, state = this.#states.get(parameter)!;
         const { met, momentum } = state;
@@ -168,12 +170,16 @@ function bytesOfRows(all: Uint8Array<ArrayBuffer>, rows: Tensor, weight: Tensor)
 }
 
 /**
- * Bytes that a rank sends in a meeting: 2(n − 1)/n of its trained parameters in float32, rounded up to
- * whole numbers for each in every piece. Also in a plan.
+ * Bytes that a rank sends in a meeting: 2(n − 1)/n of its trained parameters, rounded up to whole numbers
+ * for each in every piece. Also in a plan.
  */
-export function bytesPerMeeting(training: Training, size: number): number {
+export function bytesPerMeeting(
+  training: Training,
+  size: number,
+  format: WireFormat = "float32",
+): number {
   return piecesOf(training).reduce(
-    (sum, { elements }) => sum + 8 * (size - 1) * Math.ceil(elements / size),
+    (sum, { elements }) => sum + sumBytes(elements, size, format),
     0,
   );
 }

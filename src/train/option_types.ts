@@ -692,6 +692,12 @@ export interface PretrainOptions {
    */
   readonly resume?: "auto" | (string & Record<never, never>);
   /**
+   * Format in which gradients travel, which are added in float32; bfloat16 halves the bytes and
+   * rounds each process's part and the sum.
+   * @default float32
+   */
+  readonly communicationDataType: "float32" | "bfloat16";
+  /**
    * Steps that each process takes by itself before all meet in an outer step (DiLoCo's H), for slow
    * networks: weights are exchanged once in so many steps instead of gradients in each.
    * @default none: gradients are exchanged in every step
@@ -1203,6 +1209,12 @@ export interface FinetuneOptions {
    * latest: of `output`, if any.
    */
   readonly resume?: "auto" | (string & Record<never, never>);
+  /**
+   * Format in which gradients travel, which are added in float32; bfloat16 halves the bytes and
+   * rounds each process's part and the sum.
+   * @default float32
+   */
+  readonly communicationDataType: "float32" | "bfloat16";
   /**
    * Steps that each process takes by itself before all meet in an outer step (DiLoCo's H), for slow
    * networks: weights are exchanged once in so many steps instead of gradients in each.

@@ -10,6 +10,10 @@ const OUTER_LR = 0.7, OUTER_MOMENTUM = 0.9;
 
 /** The outer optimizer's names are those of the paper. */
 export const parallelFields = section("Several processes", {
+  communicationDataType: z.enum(["float32", "bfloat16"]).default("float32").describe(
+    "format in which gradients travel, which are added in float32; bfloat16 halves the bytes and " +
+      "rounds each process's part and the sum",
+  ),
   localSteps: z.number().int().min(1).optional().describe(
     "steps that each process takes by itself before all meet in an outer step (DiLoCo's H), for " +
       "slow networks: weights are exchanged once in so many steps instead of gradients in each",
@@ -36,6 +40,11 @@ export const PARALLEL_EFFECTS: readonly Effect[] = [
     phrase`gives every process optimizer states of its own, and ${
       option("shardStates", true)
     } shares them: give one of them`,
+  ),
+  only(
+    ["communicationDataType"],
+    ({ shardStates }) => shardStates !== true,
+    phrase`does not apply to ${option("shardStates", true)}, whose sums are float32`,
   ),
   only(["outerLr", "outerMomentum"], isSet("localSteps"), phrase`needs ${option("localSteps")}`),
 ];

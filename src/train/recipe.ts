@@ -45,6 +45,7 @@ export type RunOptions = Pick<
   | "jaggedRestartWarmupSteps"
   | "momentumReset"
   | "energyShare"
+  | "communicationDataType"
   | "localSteps"
   | "outerLr"
   | "outerMomentum"

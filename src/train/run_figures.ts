@@ -42,9 +42,10 @@ export function planEvent(gpu: Gpu, run: OpenRun, step: number): PlanEvent {
 }
 
 /** In a step, on average where ranks meet once in several. */
-function exchangedBytes({ training, recipe: { options: { localSteps } } }: OpenRun, size: number) {
-  if (localSteps === undefined) return bytesPerStep(training, size);
-  return Math.round(bytesPerMeeting(training, size) / localSteps);
+function exchangedBytes({ training, recipe: { options } }: OpenRun, size: number) {
+  const { localSteps, communicationDataType: format } = options;
+  if (localSteps === undefined) return bytesPerStep(training, size, 0, format);
+  return Math.round(bytesPerMeeting(training, size, format) / localSteps);
 }
 
 /** What the trainer knows at the end of a run. */

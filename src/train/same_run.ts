@@ -62,6 +62,7 @@ function runMarks({ recipe, data, schedule, baseMark, resumed }: OpenRun): Marks
   return {
     ...identity(own, own),
     ...leavesOf({
+      communicationDataType: recipe.options.communicationDataType,
       shardStates: recipe.options.shardStates,
       ...recipe.rates,
       ...schedule,

@@ -7,7 +7,7 @@ import { Crc32 } from "../formats/checkpoint/checksum.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
-import { ALONE, gatherText, type Ranks, ranksText } from "../parallel/ranks.ts";
+import { ALONE, gatherText, type Ranks, ranksText, type WireFormat } from "../parallel/ranks.ts";
 import type { Training } from "./build.ts";
 import { Exchange } from "./exchange.ts";
 import type { LocalSteps } from "./local_steps.ts";
@@ -77,8 +77,9 @@ export class Team {
     readonly ranks: Ranks,
     /** Where they train by themselves between meetings. */
     private readonly local?: LocalSteps,
+    format: WireFormat = "float32",
   ) {
-    this.exchange = new Exchange(gpu, training, ranks);
+    this.exchange = new Exchange(gpu, training, ranks, format);
   }
 
   /** Aborted once another rank was asked to stop. */

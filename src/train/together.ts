@@ -35,7 +35,13 @@ export async function together(
   if (ranks.rank === 0) await say(ranks, { lead: leadOf(run, gpu.capabilities) });
   await say(ranks, {});
   await assertSameRun(gpu, run, ranks);
-  const team = new Team(gpu, run.training, ranks, run.local);
+  const team = new Team(
+    gpu,
+    run.training,
+    ranks,
+    run.local,
+    run.recipe.options.communicationDataType,
+  );
   await team.compare(run.resumed?.state.step ?? 0);
   const shared = await sharedCards(ranks);
   const warnings = shared && !gpu.capabilities.software ? [shared] : [];

@@ -1,5 +1,11 @@
 /** Ranks that share the steps of a run, against one process that accumulates. */
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotEquals,
+  assertStringIncludes,
+} from "@std/assert";
 import { join } from "@std/path";
 import { PlanAllocator } from "../../src/gpu/allocator.ts";
 import { CONSUMER_CARD } from "../../src/gpu/capabilities.ts";
@@ -135,18 +141,30 @@ mpiTest("4 ranks give the bits of one process; of several batches each, its loss
     const { code, stderr, reports: [leads] } = await trainInRanks(4, [
       { options: options("four", galore) },
       { options: options("one", { ...galore, gradientAccumulation: 4 }), alone: true },
+      { options: options("halves", { ...galore, communicationDataType: "bfloat16" }) },
       { options: options("four-of-two", { ...adamw, gradientAccumulation: 2 }) },
       { options: options("one-of-eight", { ...adamw, gradientAccumulation: 8 }), alone: true },
     ]);
-    assertEquals([code, leads.length], [0, 2], stderr);
+    assertEquals([code, leads.length], [0, 3], stderr);
     const weights = (name: string) =>
       Deno.readFile(join(folder, name, "model", "model.safetensors"));
     assertEquals(await weights("four"), await weights("one"));
     const losses = async (name: string) =>
       (await Deno.readTextFile(join(folder, name, "metrics.jsonl"))).trim().split("\n")
         .map((line) => (JSON.parse(line) as { loss: number }).loss);
-    const [shared, alone] = await Promise.all(["four-of-two", "one-of-eight"].map(losses));
-    assertEquals(shared.length, 3);
+    const [shared, alone, halves, whole] = await Promise.all(
+      ["four-of-two", "one-of-eight", "halves", "one"].map(losses),
+    );
+    assertEquals([shared.length, halves.length], [3, 3]);
+    // Each gradient is rounded by up to 2^-9 of it, the losses are not: those of the first step differ
+    // by no more than float32's.
+    assert(Math.abs(halves[0] - whole[0]) < 1e-4, `${halves}, whole ${whole}`);
+    for (const [step, loss] of halves.entries()) {
+      assert(Math.abs(loss - whole[step]) < 0.02, `${halves}, whole ${whole}`);
+    }
+    assertNotEquals(await weights("halves"), await weights("one"));
+    const [, { events, sums }] = leads, plan = events.find((event) => event.type === "plan")!;
+    assertEquals(sums.reduce((a, b) => a + b), 3 * plan.exchanged_bytes!);
     // Float32 sums in another order: a relative 6e-8 each, over some hundred additions.
     for (const [step, loss] of shared.entries()) {
       assert(Math.abs(loss - alone[step]) < 1e-4, `${shared}, alone ${alone}`);

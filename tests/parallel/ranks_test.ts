@@ -31,12 +31,33 @@ for (const size of [2, 4]) {
           bytes: Array.from({ length: size }, (_, rank) => Array(rank + 1).fill(rank + 1)).flat(),
           sent: (size - 1) * (rank + 1),
         },
+        halves: { values: sumsOfHalves(size), sent: 2 * (size - 1) * 2 * Math.ceil(101 / size) },
         gift: [rank === 0 ? size - 1 : rank, 9],
         gathered: Array.from({ length: size }, (_, rank) => "é".repeat(rank)),
         empty: Array(size).fill(0),
       })),
     );
   });
+}
+
+/** What speak.ts adds in bfloat16. */
+function sumsOfHalves(size: number): number[] {
+  return Array.from({ length: 101 }, (_, i) => {
+    const parts = Array.from(
+      { length: size },
+      (_, rank) => half(Math.fround(Math.sin(i + rank) * 3 ** (i % 7))),
+    );
+    return half(parts.reduce((sum, part) => Math.fround(sum + part)));
+  });
+}
+
+/** The nearest number of eight significant bits; of two, that whose last is 0. */
+function half(value: number): number {
+  if (value === 0) return value;
+  const unit = 2 ** (Math.floor(Math.log2(Math.abs(value))) - 7), units = value / unit;
+  const below = Math.floor(units), above = units - below;
+  const up = above > 0.5 || (above === 0.5 && below % 2 !== 0);
+  return (up ? below + 1 : below) * unit;
 }
 
 mpiTest(

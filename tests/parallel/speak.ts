@@ -27,6 +27,11 @@ const [gathered, empty] = await Promise.all([
   ranks.gather(new TextEncoder().encode("é".repeat(rank))),
   ranks.gather(new Uint8Array(0)),
 ]);
+// In halves, of which a sum has eight bits.
+const halves = Float32Array.from({ length: 101 }, (_, i) => Math.sin(i + rank) * 3 ** (i % 7));
+const beforeHalves = ranks.sentBytes;
+await ranks.sum(halves, "bfloat16");
+const halvesSent = ranks.sentBytes - beforeHalves;
 // Only rank 0 receives it.
 const gift = Uint8Array.of(rank, 9);
 await ranks.give(gift, size - 1);
@@ -38,6 +43,7 @@ report(rank, {
   broadcast: [...bytes],
   shares: { sums: [...shares.subarray(start, end)], sent: sentInSum },
   collected: { bytes: [...collected], sent: sentInCollection },
+  halves: { values: [...halves], sent: halvesSent },
   gift: [...gift],
   gathered: gathered.map((each) => new TextDecoder().decode(each)),
   empty: empty.map(({ length }) => length),

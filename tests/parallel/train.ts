@@ -4,7 +4,7 @@
  */
 import { Gpu } from "../../src/gpu/gpu.ts";
 import { openRanks } from "../../src/parallel/open_ranks.ts";
-import type { Ranks } from "../../src/parallel/ranks.ts";
+import type { Ranks, WireFormat } from "../../src/parallel/ranks.ts";
 import { explain, UserError } from "../../src/options/user_error.ts";
 import type { TrainingEvent } from "../../src/train/events.ts";
 import { Trainer } from "../../src/train/trainer.ts";
@@ -27,9 +27,9 @@ class Witness implements Ranks {
     return this.ranks.sentBytes;
   }
 
-  async sum(values: Float32Array<ArrayBuffer>) {
+  async sum(values: Float32Array<ArrayBuffer>, format?: WireFormat) {
     const before = this.sentBytes;
-    await this.ranks.sum(values);
+    await this.ranks.sum(values, format);
     this.sums.push(this.sentBytes - before);
     if (this.drifts) values[0]++;
   }

@@ -94,7 +94,7 @@ const OF_NO_METHOD = [
   ),
   ..."adapter addTokens offloadEmbedding jaggedRestartWarmupSteps shardStates".split(" "),
   // Of them relora is refused, where a test of ranks trains the others: tests/parallel.
-  ..."localSteps outerLr outerMomentum".split(" "),
+  ..."communicationDataType localSteps outerLr outerMomentum".split(" "),
 ];
 
 /** A setting in which each option of a method has something to change. */

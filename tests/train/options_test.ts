@@ -23,6 +23,7 @@ Deno.test("defaults are Q-GaLore's", () => {
     accumulatorQuant: false,
     seqLen: 256,
     optimizer: "q_galore_adamw8bit",
+    communicationDataType: "float32",
     outerLr: 0.7,
     outerMomentum: 0.9,
     weightQuant: true,
