@@ -1,8 +1,8 @@
 /**
  * Prepares the machine: finds an adapter, installs a driver on Debian as root, or says exactly what
- * to install. With `--browser` the same for the browser of the dashboard's tests, and with `--mpi` for
- * Open MPI, which tests of several processes need; without either those are skipped. Plain Deno, so
- * that it runs before anything else has been downloaded.
+ * to install. The same for what tests need and are skipped without: with `--browser` a browser for the
+ * dashboard's, with `--mpi` Open MPI for those of several processes, with `--postgres` PostgreSQL for
+ * those of the server's workers. Plain Deno, so that it runs before anything else has been downloaded.
  *
  * @module
  */
@@ -17,6 +17,7 @@ import {
 import { adapterName, describeAdapter, findAdapter } from "./src/gpu/adapter.ts";
 import { findBrowser } from "./src/host/find_browser.ts";
 import { findMpirun } from "./src/host/find_mpi.ts";
+import { findPostgres } from "./src/host/find_postgres.ts";
 
 const BROWSER: DebianPackages = {
   names: ["chromium"],
@@ -28,6 +29,12 @@ const MPI: DebianPackages = {
   names: ["openmpi-bin", "libopenmpi3"],
   purpose: "Open MPI, for tests of training in several processes",
   size: "some 7 MB to download, 25 MB on disk",
+};
+
+const POSTGRES: DebianPackages = {
+  names: ["postgresql"],
+  purpose: "PostgreSQL, for tests of the server's workers",
+  size: "some 20 MB to download, 70 MB on disk",
 };
 
 /** The adapter's name, or null. */
@@ -118,6 +125,18 @@ async function setupMpi(system: System, root: string | undefined): Promise<void>
   );
 }
 
+/** The same for PostgreSQL. */
+async function setupPostgres(system: System, root: string | undefined): Promise<void> {
+  let found = findPostgres(root);
+  if (!found && await install(system, POSTGRES)) found = findPostgres(root);
+  console.error(
+    found
+      ? `setup: found PostgreSQL: ${found}`
+      : "setup: no PostgreSQL: tests of the server's workers will be skipped; install it to run them " +
+        "(on Debian: sudo apt-get install postgresql, on a Mac: brew install postgresql)",
+  );
+}
+
 if (import.meta.main) {
   if (Deno.args[0] === "--browser") {
     await setupBrowser(inspectSystem(), Deno.args[1]);
@@ -125,6 +144,10 @@ if (import.meta.main) {
   }
   if (Deno.args[0] === "--mpi") {
     await setupMpi(inspectSystem(), Deno.args[1]);
+    Deno.exit(0);
+  }
+  if (Deno.args[0] === "--postgres") {
+    await setupPostgres(inspectSystem(), Deno.args[1]);
     Deno.exit(0);
   }
   if (Deno.args[0] === "--probe") {

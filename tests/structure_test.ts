@@ -53,6 +53,8 @@ const RUNGS = [
   "src/server/storage",
   "src/server/worker",
   "src/server/jobs",
+  "src/server/pool",
+  "src/server/agent",
   "src/server/admission",
   "src/server/inference",
   "src/server/models",

@@ -26,6 +26,7 @@ import { pretrain } from "./pretrain.ts";
 import { report as reportCommand } from "./report.ts";
 import { serve } from "./serve.ts";
 import { tokenizerTrain } from "./tokenizer_train.ts";
+import { worker } from "./worker.ts";
 
 export const COMMANDS: readonly Command[] = [
   pretrain,
@@ -44,6 +45,7 @@ export const COMMANDS: readonly Command[] = [
   doctor,
   bench,
   serve,
+  worker,
   key,
 ];
 

@@ -32,10 +32,17 @@ export interface ServerOptions {
   /** Origins of other websites that may use the API. */
   readonly corsOrigin?: string[];
   /**
-   * Jobs that run on this machine at the same time.
+   * Jobs that run on this machine at the same time; 0: none, all run elsewhere.
    * @default 1
    */
   readonly workers: number;
+  /** PostgreSQL database by which workers on other machines get jobs. */
+  readonly queue?: string;
+  /**
+   * Seconds without a sign of life after which another takes a worker's job on.
+   * @default 30
+   */
+  readonly lease: number;
   /**
    * GPU memory that jobs and models may use, in GiB.
    * @default free memory on a software adapter, otherwise no limit

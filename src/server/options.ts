@@ -1,7 +1,8 @@
 /** The options of the server. */
 import { z } from "../packages/zod.ts";
+import { option, phrase } from "../options/phrase.ts";
 import { count } from "../train/fields.ts";
-import { defineOptions, type Options, section } from "../options/schema.ts";
+import { defineOptions, type Options, type Rule, section } from "../options/schema.ts";
 import { LOG_FORMATS } from "./server_log.ts";
 import type { ServerInput, ServerOptions } from "./option_types.ts";
 
@@ -13,8 +14,31 @@ export const dataFolderField = folder().default("server-data").describe(
   "folder for files, jobs and results; the server writes nowhere else",
 ).meta({ value: "dir" });
 
+/** Of the server, and of workers on other machines. */
+export const queueField = z.string().min(1).describe(
+  "PostgreSQL database by which workers on other machines get jobs",
+).meta({ value: "postgres://…" });
+
+export const logFormatField = z.enum(LOG_FORMATS).default("text").describe(
+  "format of the log on stderr; json: one object per line",
+);
+
+const rules: Rule[] = [
+  ({ workers, queue }) =>
+    workers === 0 && queue === undefined
+      ? {
+        option: "workers",
+        message:
+          phrase`0 is for a server with workers on other machines, which take jobs from its ${
+            option("queue")
+          }`,
+      }
+      : undefined,
+];
+
 /** The schema of {@link ServerOptions}: flags, `--help`, checks and defaults. */
 export const serverOptions: Options<ServerOptions, ServerInput> = defineOptions({
+  rules,
   fields: {
     ...section("Folders", {
       dataFolder: dataFolderField,
@@ -34,9 +58,13 @@ export const serverOptions: Options<ServerOptions, ServerInput> = defineOptions(
       ).meta({ value: "https://…" }),
     }),
     ...section("Workers", {
-      workers: count().default(1).describe(
-        "jobs that run on this machine at the same time",
+      workers: z.number().int().min(0).default(1).describe(
+        "jobs that run on this machine at the same time; 0: none, all run elsewhere",
       ),
+      queue: queueField.optional(),
+      lease: z.number().min(1).default(30).describe(
+        "seconds without a sign of life after which another takes a worker's job on",
+      ).meta({ value: "seconds" }),
     }),
     ...section("Limits", {
       gpuMemory: z.number().positive().optional().describe(
@@ -59,9 +87,7 @@ export const serverOptions: Options<ServerOptions, ServerInput> = defineOptions(
         .meta({ derived: "unlimited on localhost, otherwise 6000" }),
     }),
     ...section("Log", {
-      logFormat: z.enum(LOG_FORMATS).default("text").describe(
-        "format of the log on stderr; json: one object per line",
-      ),
+      logFormat: logFormatField,
     }),
     ...section("Retention", {
       keepCheckpoints: count().default(2).describe("number of newest checkpoints to keep per job"),

@@ -5,6 +5,9 @@ import { logJobs } from "./events/job_log.ts";
 import { saveCheckpoint } from "./jobs/checkpoint_models.ts";
 import { Moments } from "./jobs/moments.ts";
 import { JobQueue } from "./jobs/queue.ts";
+import type { QueueParts } from "./jobs/queue_parts.ts";
+import { Offers } from "./pool/offers.ts";
+import { Pool } from "./pool/pool.ts";
 import { InferenceHost } from "./inference/host.ts";
 import { checkExposure } from "./http/exposure.ts";
 import { Rehearsal } from "./admission/rehearsal.ts";
@@ -71,7 +74,8 @@ export async function openParts(
     onFault: (line) => serverLog.error(line),
   });
   const timings = new TimingsFolder(join(storage.path, "timings"));
-  const parts = {
+  const leases: { pool?: Pool } = {};
+  const parts: QueueParts = {
     options,
     store,
     serverLog,
@@ -82,12 +86,18 @@ export async function openParts(
     moments,
     timings,
     card: device.name,
+    attach: (job) => leases.pool?.attach(job),
   };
   const jobs = new JobQueue(parts, {
     // A job's plan assumes that no model is loaded for inference.
     onStart: () => inference.unload(),
     onSuccess: (job) => retention.pruneFinished(job),
   });
+  if (options.queue !== undefined) {
+    const onFault = (message: string) => serverLog.error(`queue: ${message}`);
+    const offers = await Offers.open({ url: options.queue, lease: options.lease, onFault });
+    leases.pool = stack.adopt(new Pool({ ...parts, offers, jobs }), (pool) => pool.close());
+  }
   await retention.start();
   stack.defer(() => retention.stop());
 
@@ -102,6 +112,7 @@ export async function openParts(
       streams,
       metrics,
       jobs,
+      pool: leases.pool,
       rehearsal: new Rehearsal({ options, models, storage, store }),
       models,
       inference,

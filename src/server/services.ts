@@ -26,6 +26,8 @@ export interface Services {
   readonly streams: Streams;
   readonly metrics: Metrics;
   readonly jobs: Jobs;
+  /** Of a server with a queue. */
+  readonly pool?: Pool;
   readonly rehearsal: Rehearsing;
   readonly models: Models;
   readonly inference: Inference;
@@ -139,6 +141,19 @@ export interface Jobs {
   activity(id: string): Activity | undefined;
   /** Ends the running jobs after a checkpoint; they resume when the server restarts. */
   stop(): Promise<void>;
+}
+
+/** A worker, as the server knows it. */
+export interface WorkerSeen {
+  readonly worker: string;
+  /** Name of its GPU. */
+  readonly card: string;
+}
+
+/** Workers on other machines. */
+export interface Pool {
+  /** Those that have a job, or were heard from within a minute. */
+  workers(): WorkerSeen[];
 }
 
 export interface ModelRecord {

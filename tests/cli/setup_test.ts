@@ -125,3 +125,32 @@ Deno.test({
     assertEquals(installed, calls);
   },
 });
+
+Deno.test({
+  name: "setup for the server's workers finds PostgreSQL, installs it, or says what is skipped",
+  ignore,
+  fn: async () => {
+    const calls = installs ? "update\ninstall -y --no-install-recommends postgresql\n" : "";
+    const failed = await withAptGet("exit 0", async (PATH, root) => {
+      const { code, log } = await setup({ PATH }, "--postgres", root);
+      assertStringIncludes(
+        log,
+        "setup: no PostgreSQL: tests of the server's workers will be skipped",
+      );
+      assertEquals(code, 0);
+    });
+    assertEquals(failed, calls);
+    // Of several versions the newest.
+    const installed = await withAptGet("exit 0", async (PATH, root) => {
+      for (const version of [9, 15, 14]) {
+        const bin = `${root}/usr/lib/postgresql/${version}/bin`;
+        await Deno.mkdir(bin, { recursive: true });
+        for (const name of ["initdb", "postgres"]) await Deno.writeTextFile(`${bin}/${name}`, "");
+      }
+      const { code, log } = await setup({ PATH }, "--postgres", root);
+      assertStringIncludes(log, `setup: found PostgreSQL: ${root}/usr/lib/postgresql/15/bin\n`);
+      assertEquals(code, 0);
+    });
+    assertEquals(installed, "");
+  },
+});

@@ -28,6 +28,7 @@ import { fineTuningRoutes } from "./routes/fine_tuning.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { metricsRoutes } from "./routes/metrics.ts";
 import { modelRoutes } from "./routes/models.ts";
+import { isWorkersUpload, poolRoutes } from "./routes/pool.ts";
 import { pretrainingRoutes } from "./routes/pretraining.ts";
 import type { ServerLog } from "../server_log.ts";
 import type { Services } from "../services.ts";
@@ -48,8 +49,8 @@ const PUBLIC_PATHS = new Set(["/", "/health", "/docs", "/docs/style.css", "/open
 /** Paths that expose no user data: pages that query the API, with a key, for their content. */
 const isPublic = (path: string) => PUBLIC_PATHS.has(path) || /^\/assets\/[^/]+$/.test(path);
 
-/** The only route that accepts more than JSON. */
-const isUpload = (path: string) => path === "/v1/files";
+/** The routes that accept more than JSON. */
+const isUpload = (path: string) => path === "/v1/files" || isWorkersUpload(path);
 
 export function createServer(
   services: Services,
@@ -92,6 +93,7 @@ const ROUTES: readonly ((services: Services) => OpenAPIHono)[] = [
   modelRoutes,
   chatRoutes,
   completionRoutes,
+  poolRoutes,
   metricsRoutes,
   healthRoutes,
 ];

@@ -35,6 +35,8 @@ export class Conclusions {
         return this.#hindered(job, outcome);
       case "failed":
         return this.#fail(job, outcome);
+      case "lost":
+        return this.#lost(job, outcome.reason);
       case "crashed":
         return this.#crashed(job, outcome, stopping);
     }
@@ -98,6 +100,13 @@ export class Conclusions {
       patch: { finishedAt: unixSeconds() },
       text: `${title(job)} job cancelled`,
     });
+  }
+
+  #lost(job: JobRecord, reason: string): void {
+    const last = this.parts.store.checkpoints.of(job.id).at(-1);
+    const from = last ? `the checkpoint of step ${last.step}` : "its start";
+    const text = `${reason}; the job continues from ${from}`;
+    this.status.record(job, { status: "queued", text, level: "warn" });
   }
 
   #crashed(

@@ -38,6 +38,8 @@ export class JobRun {
   constructor(
     readonly job: JobRecord,
     readonly parts: QueueParts & Required<Pick<QueueParts, "moments">>,
+    /** A process that an earlier server started elsewhere. */
+    readonly attached?: TrainingProcess,
   ) {}
 
   /** Whether someone has cancelled it, though it may have succeeded before. */
@@ -50,7 +52,9 @@ export class JobRun {
     if (this.#intent === "cancel") return;
     this.#intent = intent;
     // A run that has not started has nothing to save, and a cancelled one need not save.
-    if (intent === "cancel" || !this.#totalSteps) this.#process?.kill();
+    const { leave } = this.#process ?? {};
+    if (intent === "shutdown" && leave) leave.call(this.#process);
+    else if (intent === "cancel" || !this.#totalSteps) this.#process?.kill();
     else this.#process?.stop();
   }
 
@@ -73,6 +77,22 @@ export class JobRun {
   }
 
   async #run(): Promise<Outcome> {
+    const process = this.attached ? this.#takeUp(this.attached) : await this.#start();
+    if (!process) return { type: "stopped", intent: this.#intent! };
+    if ("type" in process) return process;
+    for await (const event of process.events) await this.#receive(event);
+    return this.#outcome(await process.exit);
+  }
+
+  /** What it told of its plan is in the store. */
+  #takeUp(process: TrainingProcess): TrainingProcess {
+    const [plan] = this.parts.store.events.keyed(this.job.id, "plan", 1);
+    this.#totalSteps = Number(plan?.data.steps ?? 0);
+    return this.#process = process;
+  }
+
+  /** Undefined if it is to end before it has begun. */
+  async #start(): Promise<TrainingProcess | Hindered | undefined> {
     const { job, parts } = this, folder = parts.storage.jobFolder(job.id);
     await Deno.mkdir(folder, { recursive: true });
     await untilFree(folder, () => this.#intent !== undefined);
@@ -88,11 +108,8 @@ export class JobRun {
       return noRoom(await parts.storage.free(), missing);
     }
     // Do not await between this check and spawning: end() must have a process to signal.
-    if (this.#intent) return { type: "stopped", intent: this.#intent };
-    this.#process = (parts.startTraining ?? startTraining)(task);
-    for await (const event of this.#process.events) await this.#receive(event);
-    const exit = await this.#process.exit;
-    return this.#outcome(exit);
+    if (this.#intent) return undefined;
+    return this.#process = (parts.startTraining ?? startTraining)(task);
   }
 
   /** Throws if something that the run needs is not there. */
@@ -123,6 +140,7 @@ export class JobRun {
     }
     if (this.#summary) return { type: "succeeded", summary: this.#summary };
     if (this.#intent) return { type: "stopped", intent: this.#intent };
+    if (exit.lost !== undefined) return { type: "lost", reason: exit.lost };
     return { type: "crashed", exit };
   }
 

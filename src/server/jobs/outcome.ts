@@ -20,6 +20,8 @@ export type Outcome =
   | { readonly type: "stopped"; readonly intent: Intent }
   | Failed
   | Hindered
+  /** Its worker gave it up: another takes it on. */
+  | { readonly type: "lost"; readonly reason: string }
   /** It ended without a result. */
   | { readonly type: "crashed"; readonly exit: Exit };
 

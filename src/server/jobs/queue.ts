@@ -13,6 +13,7 @@ import type { Intent } from "./outcome.ts";
 import { diskFault } from "../../files/disk_error.ts";
 import { Conclusions } from "./conclusions.ts";
 import { assertFiles, fileOf } from "./inputs.ts";
+import type { StartTraining, TrainingProcess } from "./training_process.ts";
 import { Transitions } from "./transitions.ts";
 import { Moments } from "./moments.ts";
 import { Slots } from "./slots.ts";
@@ -40,6 +41,12 @@ interface Running {
   readonly ended: Promise<void>;
 }
 
+/** What a job has for its process, where that is not the server's own. */
+interface Elsewhere {
+  readonly start?: StartTraining;
+  readonly attached?: TrainingProcess;
+}
+
 export class JobQueue implements Jobs {
   /** By job. */
   readonly #running = new Map<string, Running>();
@@ -61,10 +68,12 @@ export class JobQueue implements Jobs {
   start(): void {
     const { store } = this.parts;
     for (const job of store.jobs.withStatus("running")) {
-      this.#status.record(job, {
-        status: "queued",
-        text: `The server had stopped; the job continues from ${this.#whereFrom(job)}`,
-      });
+      const attached = this.parts.attach?.(job);
+      if (attached) this.#run(job, { attached });
+      else {this.#status.record(job, {
+          status: "queued",
+          text: `The server had stopped; the job continues from ${this.#whereFrom(job)}`,
+        });}
     }
     for (const job of store.jobs.withStatus("validating_files")) this.#validate(job);
     this.#next();
@@ -89,6 +98,16 @@ export class JobQueue implements Jobs {
     });
     this.#validate(record);
     return record;
+  }
+
+  /**
+   * Starts a job that waits on a worker elsewhere; returns what resolves when it no longer runs there.
+   * Throws an ApiError 409 for any other, and what the disk cannot take.
+   */
+  claim(id: string, place: JobPlace, start: StartTraining): Promise<void> {
+    const job = this.#find(id);
+    if (job.status !== "queued" || this.#running.has(id) || this.#stopping) throw notWaiting(job);
+    return this.#run(this.#toRunning(job, place), { start });
   }
 
   cancel(id: string): JobRecord {
@@ -211,29 +230,42 @@ export class JobQueue implements Jobs {
 
   /** Pauses it instead if the disk cannot take that it runs. */
   #start(job: JobRecord, place: JobPlace): void {
-    let running: JobRecord;
     try {
-      running = this.#status.make(job, {
-        status: "running",
-        patch: { startedAt: job.startedAt ?? unixSeconds(), runsOn: place },
-        text: `${title(job)} job started`,
-      });
+      this.#run(this.#toRunning(job, place));
     } catch (error) {
       this.#slots.giveBack(place);
-      return this.#conclusions.thrown(job, error);
+      this.#conclusions.thrown(job, error);
     }
-    const run = new JobRun(running, { ...this.parts, moments: this.#moments });
+  }
+
+  #toRunning(job: JobRecord, runsOn: JobPlace): JobRecord {
+    const { worker, lease } = runsOn;
+    return this.#status.make(job, {
+      status: "running",
+      patch: { startedAt: job.startedAt ?? unixSeconds(), runsOn },
+      text: `${title(job)} job started${lease ? ` on worker ${worker}` : ""}`,
+    });
+  }
+
+  #run(job: JobRecord, { start, attached }: Elsewhere = {}): Promise<void> {
+    const startTraining = start ?? this.parts.startTraining;
+    const parts = { ...this.parts, startTraining, moments: this.#moments };
+    const run = new JobRun(job, parts, attached);
     const ended = this.#attempt(run).catch((error) => this.#report(error, job)).finally(() => {
       this.#running.delete(job.id);
-      this.#slots.giveBack(place);
+      if (!job.runsOn?.lease) this.#slots.giveBack(job.runsOn!);
       this.#moments.set(job.id, undefined);
       this.#next();
     });
     this.#running.set(job.id, { run, ended });
+    return ended;
   }
 
   async #attempt(run: JobRun): Promise<void> {
-    await this.hooks.onStart?.().catch((error) => this.#report(error, run.job));
+    // A worker elsewhere has a card of its own.
+    if (!run.job.runsOn?.lease) {
+      await this.hooks.onStart?.().catch((error) => this.#report(error, run.job));
+    }
     const outcome = await run.run(), { job } = run;
     try {
       await this.#conclusions.conclude(job, outcome, this.#stopping);
@@ -244,6 +276,11 @@ export class JobQueue implements Jobs {
     if (outcome.type !== "succeeded") return;
     await this.hooks.onSuccess?.(this.#find(job.id)).catch((error) => this.#report(error, job));
   }
+}
+
+/** 409 for a job that does not wait for a worker, whatever that was offered. */
+function notWaiting({ id, status }: JobRecord): ApiError {
+  return new ApiError(409, { message: `Job ${id} is ${status}`, code: "job_not_waiting" });
 }
 
 function tooLate(what: string, { id, status }: JobRecord): ApiError {

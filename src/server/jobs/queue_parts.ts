@@ -3,9 +3,10 @@ import type { ServerOptions } from "../options.ts";
 import type { ServerLog } from "../server_log.ts";
 import type { EventLog, Models, Room, Storage } from "../services.ts";
 import type { TimingsFolder } from "../../train/timings.ts";
+import type { JobRecord } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
 import type { Moments } from "./moments.ts";
-import type { StartTraining } from "./training_process.ts";
+import type { StartTraining, TrainingProcess } from "./training_process.ts";
 
 export interface QueueParts {
   readonly store: Store;
@@ -21,6 +22,8 @@ export interface QueueParts {
   readonly moments?: Moments;
   /** Name of the GPU that the server found. */
   readonly card?: string;
+  /** The process on another machine that a job of an earlier server has. */
+  readonly attach?: (job: JobRecord) => TrainingProcess | undefined;
   /** For tests: what stands in for the training process. */
   readonly startTraining?: StartTraining;
 }

@@ -10,6 +10,8 @@ export interface Exit {
   readonly code: number;
   readonly signal: string | null;
   readonly log: string;
+  /** Why its worker gave the job up, though nothing is wrong with it. */
+  readonly lost?: string;
 }
 
 export interface TrainingProcess {
@@ -20,6 +22,8 @@ export interface TrainingProcess {
   /** Finishes the step, saves and ends. */
   stop(): void;
   kill(): void;
+  /** Of a process elsewhere: it goes on without this server. */
+  leave?(): void;
 }
 
 export type StartTraining = (task: Task) => TrainingProcess;

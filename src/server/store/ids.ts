@@ -8,6 +8,7 @@ export type IdPrefix =
   | "ptjob"
   | "ftckpt"
   | "key"
+  | "lease"
   | "chatcmpl"
   | "cmpl";
 

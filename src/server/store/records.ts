@@ -58,6 +58,10 @@ export interface JobPlace {
   readonly worker: string;
   /** Name of its GPU. */
   readonly card: string;
+  /** Of a worker on another machine: what it shows with every call. */
+  readonly lease?: string;
+  /** The offer that it took. */
+  readonly offer?: string;
 }
 
 export interface JobRecord {

@@ -43,12 +43,20 @@ export interface TimingsEvent {
   readonly tiles: TileTable;
 }
 
+/** From a worker on another machine, whose process waits for what comes from the server. */
+export interface FetchingEvent {
+  readonly type: "preparation";
+  readonly what: "fetching inputs";
+  readonly share: number;
+}
+
 /** A preparation, a progress and timings are of the moment: the journal has none of them. */
 export type WorkerEvent =
   | TrainingEvent
   | PreparationEvent
   | ProgressEvent
   | TimingsEvent
+  | FetchingEvent
   | FailureEvent;
 
 /** In the job's folder: the run's events, in case the server does not receive them. */

@@ -20,6 +20,7 @@ const SCRIPTS: readonly (readonly [name: string, ...args: string[]])[] = [
   ["models_folder.ts", join(work, "models")],
   ["revoked.ts", join(work, "revoked")],
   ["clock.ts", join(work, "clock")],
+  ["pool.ts", join(work, "pool")],
   ["../../server/load.ts"],
 ];
 

@@ -340,6 +340,7 @@ Deno.test("every operation gives the statuses of the document, with the answers 
     await walkAnswers(walk);
     await walk.send("retrieveMetrics", 200, "/metrics");
     await walk.send("checkHealth", 200, "/health");
+    await walk.send("listWorkers", 200, "/v1/workers");
     await walkMiddleware(walk, api.services.store, server);
     await walkFaults(walk, api.services);
     const { contract } = walk;

@@ -42,14 +42,23 @@ export interface Bench {
 
 export async function withQueue(
   use: (bench: Bench) => void | Promise<void>,
-  { root, quota, workers, models, startTraining, hooks, serverLog = new ServerLog(console.error) }:
+  {
+    root,
+    quota,
+    workers,
+    models,
+    attach,
+    startTraining,
+    hooks,
+    serverLog = new ServerLog(console.error),
+  }:
     & {
       readonly root?: string;
       readonly quota?: number;
       readonly workers?: number;
       readonly hooks?: QueueHooks;
     }
-    & Partial<Pick<QueueParts, "models" | "startTraining" | "serverLog">> = {},
+    & Partial<Pick<QueueParts, "models" | "attach" | "startTraining" | "serverLog">> = {},
 ): Promise<void> {
   const folder = root ?? await Deno.makeTempDir();
   try {
@@ -61,6 +70,8 @@ export async function withQueue(
       modelsFolder: join(folder, "models"),
       gpuMemory: 4,
       workers,
+      // Of a server with a queue alone it may be none.
+      queue: "postgres://nowhere",
     });
     const room = new Retention({ options, store, storage });
     const queue = new JobQueue({
@@ -72,6 +83,7 @@ export async function withQueue(
       options,
       room,
       timings: new TimingsFolder(join(storage.path, "timings")),
+      attach,
       startTraining,
     }, hooks);
     try {

@@ -1,0 +1,33 @@
+/** `worker`: runs jobs of a training server on this machine. */
+import { runAgent } from "../server/agent/agent.ts";
+import { type WorkerOptions, workerOptions } from "../server/agent/options.ts";
+import { ServerLog } from "../server/server_log.ts";
+import { type Command, EXIT, type Io } from "./command.ts";
+
+export const worker: Command = {
+  name: "worker",
+  summary: "run jobs of a training server on this machine, too",
+  details:
+    "Takes jobs of a server that was started with --queue, which both name: models and data come " +
+    "from the server, checkpoints and results go there. Runs until interrupted; what runs is then " +
+    "saved, and goes on elsewhere.",
+  examples: [
+    "worker --server http://10.0.0.1:8000 --queue postgres://trainer@10.0.0.1/trainer --key-file key",
+  ],
+  options: workerOptions,
+  run,
+};
+
+async function run(options: WorkerOptions, io: Io): Promise<number> {
+  const log = new ServerLog((line) => io.log(line), options.logFormat);
+  io.describeStop(() => ({ first: "saving the running job before exit", log }));
+  await runAgent(options, {
+    signal: io.signal,
+    log,
+    onReady: (workers) => {
+      io.event({ type: "ready", workers });
+      log.info(`takes jobs of ${options.server} as ${workers.join(", ")}`);
+    },
+  });
+  return EXIT.done;
+}

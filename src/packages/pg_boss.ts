@@ -1,0 +1,1 @@
+export { PgBoss } from "npm:pg-boss@^12.38.0";

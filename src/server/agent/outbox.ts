@@ -1,0 +1,85 @@
+/** What a worker tells its server of a job: events in their order, and that it is alive. */
+import type { WorkerEvent } from "../worker/protocol.ts";
+import type { Orders, Report } from "../pool/protocol.ts";
+import { Refusal } from "./server_client.ts";
+
+/** Most characters of events in a report; a request takes a megabyte. */
+const MOST = 256 * 1024;
+/** Milliseconds for which events gather. */
+const GATHER_MS = 250;
+
+export interface OutboxHooks {
+  /** Sends a report, however long the server is away. */
+  send(report: Report): Promise<Orders>;
+  /** After each report that has arrived. */
+  onOrders(orders: Orders): void;
+  /** The server has given the job to another, or it is over. */
+  onLost(reason: Refusal): void;
+}
+
+export class Outbox {
+  #events: WorkerEvent[] = [];
+  /** What the run does at the moment: only the latest is worth a report. */
+  #moment: WorkerEvent | undefined;
+  #news = Promise.withResolvers<void>();
+  #closed = false;
+  readonly #ended: Promise<void>;
+
+  /** Reports every `beatMs` milliseconds at least. */
+  constructor(readonly hooks: OutboxHooks, readonly beatMs: number) {
+    this.#ended = this.#run();
+  }
+
+  add(...events: readonly WorkerEvent[]): void {
+    for (const event of events) {
+      if (event.type === "preparation" || event.type === "progress") this.#moment = event;
+      else this.#events.push(event);
+    }
+    this.#news.resolve();
+  }
+
+  /** Resolves when everything has arrived. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#news.resolve();
+    await this.#ended;
+  }
+
+  async #run(): Promise<void> {
+    try {
+      while (!this.#closed || this.#events.length) {
+        if (!this.#events.length) await this.#newsOr(this.beatMs);
+        if (!this.#closed) await wait(GATHER_MS);
+        this.#news = Promise.withResolvers();
+        await this.#report();
+      }
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      this.hooks.onLost(error);
+    }
+  }
+
+  async #report(): Promise<void> {
+    const events: WorkerEvent[] = [];
+    for (let size = 0; events.length < this.#events.length;) {
+      const event = this.#events[events.length];
+      size += JSON.stringify(event).length;
+      if (events.length && size > MOST) break;
+      events.push(event);
+    }
+    const moment = this.#moment;
+    this.#moment = undefined;
+    const orders = await this.hooks.send({ events: moment ? [...events, moment] : events });
+    this.#events.splice(0, events.length);
+    this.hooks.onOrders(orders);
+  }
+
+  async #newsOr(ms: number): Promise<void> {
+    const { promise } = this.#news, rested = Promise.withResolvers<void>();
+    const timer = setTimeout(rested.resolve, ms);
+    await Promise.race([promise, rested.promise]);
+    clearTimeout(timer);
+  }
+}
+
+const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

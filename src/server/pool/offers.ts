@@ -1,0 +1,110 @@
+/**
+ * Offers of jobs to workers on other machines, in PostgreSQL by pg-boss. An offer only says that a job
+ * waits: whether a worker gets it, its server decides (`pool.ts`). So nothing is lost if the database
+ * is away, or is set back; the server makes its offers again.
+ *
+ * @module
+ */
+import type { PgBoss } from "../../packages/pg_boss.ts";
+import { UserError } from "../../options/user_error.ts";
+import { option, phrase } from "../../options/phrase.ts";
+
+/** An offer that a worker has taken and nobody else has. */
+export interface Offer {
+  readonly id: string;
+  /** The job's. */
+  readonly job: string;
+}
+
+const QUEUE = "jobs", SCHEMA = "trainer_queue";
+/** Seconds: pg-boss takes none below. */
+const SHORTEST_HEARTBEAT = 10;
+/** Seconds after which pg-boss offers a job anew all the same: its longest, a day. */
+const LONGEST = 24 * 3600 - 1;
+
+export interface OffersOptions {
+  /** `postgres://user@host/database`. */
+  readonly url: string;
+  /** Seconds without a sign of life after which an offer is made again. */
+  readonly lease: number;
+  /** A fault of the connection, which is tried again. */
+  readonly onFault: (message: string) => void;
+}
+
+export class Offers {
+  private constructor(readonly boss: PgBoss) {}
+
+  /** Makes the queue's tables if they are not there. Throws a {@link UserError} without a database. */
+  static async open({ url, lease, onFault }: OffersOptions): Promise<Offers> {
+    const { PgBoss } = await import("../../packages/pg_boss.ts");
+    const boss = new PgBoss({
+      connectionString: url,
+      schema: SCHEMA,
+      application_name: "trainer",
+      // Each would ask for more of the machine, for what nobody here looks at.
+      registerInstance: false,
+      schedule: false,
+      openTelemetry: { enabled: false },
+    });
+    boss.on("error", (error) => onFault(error.message));
+    try {
+      await boss.start();
+      const heartbeatSeconds = Math.max(SHORTEST_HEARTBEAT, Math.ceil(lease));
+      const limits = { retryLimit: 1000, expireInSeconds: LONGEST, heartbeatSeconds };
+      // Exclusive: of each job there is one offer at most.
+      await boss.createQueue(QUEUE, { policy: "exclusive", ...limits });
+      await boss.updateQueue(QUEUE, limits);
+    } catch (error) {
+      await boss.stop({ graceful: false }).catch(() => {});
+      throw new UserError(
+        phrase`${option("queue", withoutPassword(url))}: ${whyNot(error)}`,
+        "it must be the address of a PostgreSQL database in which the user may make a schema: " +
+          "postgres://user:password@host:5432/database",
+      );
+    }
+    return new Offers(boss);
+  }
+
+  /** Offers jobs, the lowest turn first; those that are offered already, or taken, stay as they are. */
+  async make(jobs: readonly { readonly id: string; readonly turn: number }[]): Promise<void> {
+    if (!jobs.length) return;
+    await this.boss.insert(
+      QUEUE,
+      jobs.map(({ id, turn }) => ({ data: { job: id }, singletonKey: id, priority: -turn })),
+    );
+  }
+
+  /** The next offer, if there is one. */
+  async take(): Promise<Offer | undefined> {
+    const [taken] = await this.boss.fetch<{ readonly job: string }>(QUEUE);
+    return taken && { id: taken.id, job: taken.data.job };
+  }
+
+  /** A sign of life of whoever has taken it. */
+  async touch({ id }: Pick<Offer, "id">): Promise<void> {
+    await this.boss.touch(QUEUE, id);
+  }
+
+  /** Removes it, so that its job can be offered again. */
+  async remove({ id }: Pick<Offer, "id">): Promise<void> {
+    await this.boss.deleteJob(QUEUE, id);
+  }
+
+  async close(): Promise<void> {
+    await this.boss.stop({ graceful: false });
+  }
+}
+
+function whyNot(error: unknown): string {
+  // Of several addresses that were tried, none of which answered.
+  const { message, errors } = error as AggregateError;
+  return message || errors?.map((each: Error) => each.message).join(", ") || String(error);
+}
+
+/** An address as a log may have it. */
+export function withoutPassword(address: string): string {
+  if (!URL.canParse(address)) return address;
+  const url = new URL(address);
+  if (url.password) url.password = "…";
+  return decodeURI(url.href);
+}

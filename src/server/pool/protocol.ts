@@ -1,0 +1,91 @@
+/** What the server and a worker on another machine say to each other. Both must be of one release. */
+import { z } from "../../packages/zod.ts";
+import type { TrainingTask, WorkerEvent } from "../worker/protocol.ts";
+
+const name = z.string().regex(/^[\w.-]{1,64}$/, "must be 1 to 64 letters, digits, `.`, `_` or `-`");
+
+/** A worker, with every sign of life before it has a job. */
+export const workerSchema = z.object({
+  version: z.string(),
+  worker: name,
+  /** Name of its GPU. */
+  card: z.string().max(200),
+});
+
+export type Worker = z.output<typeof workerSchema>;
+
+/** It asks for a job that it was offered. */
+export const claimSchema = workerSchema.extend({
+  job: z.string(),
+  /** Id of the offer. */
+  offer: z.string(),
+});
+
+export type Claim = z.output<typeof claimSchema>;
+
+/** A file that travels: its place below the folder it is in, and what it must be. */
+export const travellerSchema = z.object({
+  path: z.string().min(1).max(500),
+  bytes: z.number().int().min(0),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+});
+export type Traveller = z.output<typeof travellerSchema>;
+
+/** What a worker gets for a job. */
+export interface Claimed {
+  /** Shown with every later call. */
+  readonly lease: string;
+  /** Seconds of silence after which the job is another's. */
+  readonly seconds: number;
+  readonly task: Omit<TrainingTask, "saveCheckpoint">;
+  /** Options of the task that are paths below the worker's folder of the job, in place of the values. */
+  readonly paths: Readonly<Record<string, string | readonly string[]>>;
+  /** To be below that folder before it begins. */
+  readonly files: readonly Traveller[];
+  /** What the paths of `paths` are on the server, for texts that name them. */
+  readonly origins: Readonly<Record<string, string>>;
+}
+
+/** Where the inputs of a job are below a worker's folder of it, and where its run's own folder is. */
+export const INPUTS = "inputs", RUN = "run";
+
+/** How the process of a job ended. */
+const endSchema = z.object({
+  code: z.number().int(),
+  signal: z.string().nullable(),
+  log: z.string(),
+  /** Why the worker gives the job back, though nothing is wrong with it. */
+  left: z.string().optional(),
+});
+
+/** What has happened since the last report; without anything a sign of life. */
+export const reportSchema = z.object({
+  events: z.array(
+    z.custom<WorkerEvent>((value) => typeof (value as WorkerEvent)?.type === "string"),
+  ),
+  end: endSchema.optional(),
+});
+export type Report = z.output<typeof reportSchema>;
+
+/** The answer: what the worker shall do. */
+export interface Orders {
+  readonly stop: boolean;
+}
+
+/** Files that have come become a state of the run's folder, all at once. */
+export const commitSchema = z.object({
+  files: z.array(travellerSchema).max(10_000),
+  /** Steps of the checkpoints that the worker's folder has: others are gone. */
+  keep: z.array(z.number().int()),
+});
+
+export type Commit = z.output<typeof commitSchema>;
+
+/** The standard's spelling of a file's hash: RFC 9530. */
+export function reprDigest(sha256: string): string {
+  const bytes = Uint8Array.fromHex(sha256);
+  return `sha-256=:${bytes.toBase64()}:`;
+}
+
+/** Codes of refusals that a worker acts on. */
+export const LEASE_LOST = "lease_lost", FILES_MISSING = "files_missing";

@@ -1,0 +1,239 @@
+/** Jobs in the hands of workers elsewhere, as the server sees them: a played worker, and no database. */
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { createHash } from "node:crypto";
+import { join } from "@std/path";
+import { ApiError } from "../../../src/server/api_error.ts";
+import { Pool } from "../../../src/server/pool/pool.ts";
+import type { Claimed } from "../../../src/server/pool/protocol.ts";
+import type { WorkerEvent } from "../../../src/server/worker/protocol.ts";
+import { VERSION } from "../../../src/product.ts";
+import { until } from "../until.ts";
+import { type Bench, withQueue } from "../jobs/support.ts";
+
+/** What a pool has offered, in place of a database. */
+class Offered {
+  readonly jobs: string[] = [];
+  readonly removed: string[] = [];
+  make(jobs: readonly { readonly id: string }[]) {
+    for (const { id } of jobs) if (!this.jobs.includes(id)) this.jobs.push(id);
+    return Promise.resolve();
+  }
+  remove({ id }: { readonly id: string }) {
+    this.removed.push(id);
+    return Promise.resolve();
+  }
+  close() {
+    return Promise.resolve();
+  }
+}
+
+interface Table extends Bench {
+  readonly pool: Pool;
+  readonly offered: Offered;
+  claim(job: string, worker?: string): Promise<Claimed>;
+}
+
+/** A server without workers of its own. */
+function withPool(
+  use: (table: Table) => Promise<void>,
+  { root, lease = 60 }: { readonly root?: string; readonly lease?: number } = {},
+): Promise<void> {
+  const held: { pool?: Pool } = {};
+  return withQueue(async (bench) => {
+    const offered = new Offered();
+    const parts = { ...bench.queue.parts, offers: offered, jobs: bench.queue };
+    const pool = held.pool = new Pool({ ...parts, options: { ...parts.options, lease } });
+    const claim = (job: string, worker = "far") =>
+      pool.claim({ version: VERSION, worker, card: "a card", job, offer: `offer-${job}` });
+    try {
+      await use({ ...bench, pool, offered, claim });
+    } finally {
+      await bench.queue.stop();
+      await pool.close();
+    }
+  }, { root, workers: 0, attach: (job) => held.pool?.attach(job) });
+}
+
+const event = (value: unknown) => value as WorkerEvent;
+const PLAN = event({ type: "plan", steps: 8, trained_parameters: 1, planned_peak_bytes: 1 });
+const step = (step: number) =>
+  event({ type: "step", step, loss: 1 / step, step_ms: 1, tokens: step });
+const DONE = event({ type: "done", interrupted: false, summary: { tokens: 100 } });
+const ENDED = { code: 0, signal: null, log: "" };
+
+async function queued({ queue, ...bench }: Table): Promise<string> {
+  const { id } = queue.create(bench.job());
+  await bench.until(id, "queued");
+  return id;
+}
+
+function travels(path: string, text: string) {
+  const bytes = new TextEncoder().encode(text);
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  return { file: { path, bytes: bytes.length, sha256 }, body: () => new Blob([bytes]).stream() };
+}
+
+async function send({ pool }: Table, lease: string, path: string, text: string) {
+  const { file, body } = travels(path, text);
+  await pool.receive(lease, file, body(), file.bytes);
+  return file;
+}
+
+async function assertLost(call: Promise<unknown>): Promise<void> {
+  const { details } = await assertRejects(() => call, ApiError);
+  assertEquals(details.code, "lease_lost");
+}
+
+Deno.test("a job elsewhere: offered, claimed once, told of, and ended", () =>
+  withPool(async (table) => {
+    const { pool, offered, claim, store, storage } = table, id = await queued(table);
+    await until("it is offered", () => offered.jobs.includes(id));
+    const { lease, task, paths, files } = await claim(id);
+    assertEquals(paths.output, "run");
+    assertEquals(task.options.output, undefined);
+    // Its text and the configuration of its model travel, by their contents.
+    assertEquals(files.map(({ path }) => path.replace(/\/file-.*/, "/…")), [
+      "inputs/0/…",
+      "run/config/config.json",
+    ]);
+    const [text] = files, source = pool.input(lease, text.sha256);
+    const hash = createHash("sha256").update(await Deno.readFile(source)).digest("hex");
+    assertEquals(hash, text.sha256);
+    const second = await assertRejects(() => claim(id, "other"), ApiError);
+    assertEquals(second.details.code, "job_not_waiting");
+    assertEquals(store.jobs.get(id)?.runsOn?.worker, "far");
+    assertEquals(pool.workers().map(({ worker }) => worker), ["far", "other"]);
+
+    assertEquals(await pool.report(lease, { events: [PLAN, step(1), step(2)] }), { stop: false });
+    // A report that is sent twice, as after an answer that was lost, counts once.
+    await pool.report(lease, { events: [step(2), step(3)] });
+    assertEquals(store.events.metrics(id).map(({ step }) => step), [1, 2, 3]);
+    const result = await send(table, lease, "model/model.safetensors", "weights");
+    await pool.commit(lease, { files: [result], keep: [] });
+    await pool.report(lease, { events: [DONE], end: ENDED });
+    await table.until(id, "succeeded");
+    assertEquals(
+      await Deno.readTextFile(join(storage.jobFolder(id), "model/model.safetensors")),
+      "weights",
+    );
+    await until("its offer is gone", () => offered.removed.includes(`offer-${id}`));
+    await assertLost(pool.report(lease, { events: [] }));
+  }));
+
+Deno.test("a worker that falls silent loses its job to another, and is refused from then on", () =>
+  withPool(async (table) => {
+    const { pool, claim, store } = table, id = await queued(table);
+    const { lease } = await claim(id);
+    await pool.report(lease, { events: [PLAN, step(1)] });
+    await table.until(id, "queued");
+    assert(
+      table.told(id).some((text) => text.startsWith("Worker far was not heard from for 1 s;")),
+    );
+    const next = await claim(id, "near");
+    await assertLost(pool.report(lease, { events: [step(2), DONE], end: ENDED }));
+    await assertLost(send(table, lease, "model/model.safetensors", "late"));
+    await assertLost(pool.commit(lease, { files: [], keep: [] }));
+    await pool.report(next.lease, { events: [step(2), DONE], end: ENDED });
+    await table.until(id, "succeeded");
+    assertEquals(store.events.metrics(id).map(({ step }) => step), [1, 2]);
+  }, { lease: 1 }));
+
+Deno.test("a pause, a cancellation and a stop of the worker reach a job elsewhere", () =>
+  withPool(async (table) => {
+    const { pool, claim, queue, store } = table;
+    const [paused, cancelled, left] = [
+      await queued(table),
+      await queued(table),
+      await queued(table),
+    ];
+    const leases = [];
+    for (const id of [paused, cancelled, left]) leases.push((await claim(id)).lease);
+    for (const lease of leases) await pool.report(lease, { events: [PLAN, step(1)] });
+    queue.pause(paused);
+    assertEquals(await pool.report(leases[0], { events: [] }), { stop: true });
+    await pool.report(leases[0], { events: [], end: ENDED });
+    await table.until(paused, "paused");
+    queue.cancel(cancelled);
+    await table.until(cancelled, "cancelled");
+    await assertLost(pool.report(leases[1], { events: [] }));
+    await pool.report(leases[2], { events: [], end: { ...ENDED, left: "was stopped" } });
+    await table.until(left, "queued");
+    assertEquals(store.jobs.get(left)?.runsOn, undefined);
+  }));
+
+Deno.test("a server that restarts finds the worker at its job", async () => {
+  const root = await Deno.makeTempDir();
+  try {
+    let id = "", lease = "";
+    await withPool(async (table) => {
+      id = await queued(table);
+      lease = (await table.claim(id)).lease;
+      await table.pool.report(lease, { events: [PLAN, step(1)] });
+    }, { root });
+    await withPool(async (table) => {
+      const { pool, queue, store } = table;
+      queue.start();
+      assertEquals(store.jobs.status(id), "running");
+      // What was under way may have come or not: the worker sends it again.
+      const refused = await assertRejects(
+        () => pool.commit(lease, { files: [travels("summary.json", "{}").file], keep: [] }),
+        ApiError,
+      );
+      assertEquals(refused.details.code, "files_missing");
+      await pool.report(lease, { events: [step(1), step(2)] });
+      assertEquals(table.told(id).filter((text) => text.startsWith("Step")), [
+        "Step 1/8: training loss=1.0000",
+        "Step 2/8: training loss=0.5000",
+      ]);
+      await pool.report(lease, { events: [DONE], end: ENDED });
+      await table.until(id, "succeeded");
+    }, { root });
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
+});
+
+Deno.test("what a worker sends takes its place at once, and older checkpoints go", () =>
+  withPool(async (table) => {
+    const { pool, claim, storage } = table, id = await queued(table), { lease } = await claim(id);
+    const folder = storage.jobFolder(id);
+    await pool.report(lease, { events: [PLAN] });
+    for (const [at, keep] of [[4, [4]], [8, [4, 8]], [12, [8, 12]]] as const) {
+      const name = `checkpoint-${at}/manifest.json`;
+      const files = [
+        await send(table, lease, name, `${at}`),
+        await send(table, lease, "metrics.jsonl", `${at}`),
+      ];
+      const before = await Deno.stat(join(folder, name)).catch(() => undefined);
+      assertEquals(before, undefined);
+      await pool.commit(lease, { files, keep: [...keep] });
+      await pool.report(lease, { events: [event({ type: "checkpoint", step: at, path: "" })] });
+    }
+    assertEquals(table.store.checkpoints.of(id).map(({ step }) => step), [8, 12]);
+    const names = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+    assertEquals(names, ["checkpoint-12", "checkpoint-8", "config", "lock", "metrics.jsonl"]);
+    // One that is saved again replaces itself.
+    const again = await send(table, lease, "checkpoint-12/manifest.json", "again");
+    await pool.commit(lease, { files: [again], keep: [12] });
+    assertEquals(await Deno.readTextFile(join(folder, "checkpoint-12/manifest.json")), "again");
+  }));
+
+Deno.test("a damaged file, a place outside and another version are refused", () =>
+  withPool(async (table) => {
+    const { pool, claim } = table, id = await queued(table), { lease } = await claim(id);
+    const { file } = travels("model/model.safetensors", "weights");
+    const damaged = await assertRejects(
+      () => pool.receive(lease, file, new Blob(["Weights"]).stream(), 7),
+      ApiError,
+    );
+    assertEquals(damaged.details.code, "incomplete_body");
+    for (const place of ["../server.db", "a/../../b", "/etc/passwd", "a//b", "a\\b", ""]) {
+      const refused = await assertRejects(() => send(table, lease, place, "x"), ApiError);
+      assertEquals(refused.status, 400, place);
+    }
+    assertThrows(
+      () => pool.hello({ version: "0.0.1", worker: "old", card: "a card" }),
+      ApiError,
+      `worker old is of version 0.0.1, the server of ${VERSION}: use the same`,
+    );
+  }));
