@@ -94,6 +94,7 @@ async function run(options: BenchOptions, io: Io): Promise<number> {
       table: false,
       ranks: 1,
       shardStates: false,
+      shardWeights: false,
     };
     await benchTraining(gpu, sizes, { quick, tokens: options.tokens }, io);
   }

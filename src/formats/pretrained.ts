@@ -89,7 +89,8 @@ export async function loadWeights(
 ): Promise<void> {
   const base = parameters.all.filter(({ kind }) => kind !== "adapter");
   assertSameTensors(file, base);
-  const total = base.reduce((sum, parameter) => sum + elementsOf(parameter), 0);
+  const own = base.filter(({ elsewhere }) => !elsewhere);
+  const total = own.reduce((sum, parameter) => sum + elementsOf(parameter), 0);
   let loaded = 0;
   const scope = new Scope(gpu), pass = new KernelPass(gpu);
   try {
@@ -99,7 +100,7 @@ export async function loadWeights(
       const values = await file.readFloat32(name, start * columns, (end - start) * columns);
       return { block, values };
     };
-    const blocks = base.flatMap(rowBlocksOf);
+    const blocks = own.flatMap(rowBlocksOf);
     for await (
       const { block, values } of ahead(blocks, read, { bytes: sizeOf, most: AHEAD_BYTES })
     ) {

@@ -267,6 +267,14 @@ export class Gpu implements Allocator {
     throw new GpuError("pause: only work that is held can wait");
   }
 
+  /** Gives what is recorded, waiting where it {@link pause}s. */
+  async give(record: () => void): Promise<void> {
+    for (const { give, overwrites, wait } of this.inTurn(this.hold(record, Infinity), Infinity)) {
+      await wait?.();
+      this.enqueue(give, overwrites);
+    }
+  }
+
   /** Held work, in order; what was put off is recorded when its turn comes, in pieces as well. */
   inTurn(held: readonly HeldWork[], piece?: number): Generator<HeldWork> {
     return this.#holding.inTurn(held, piece);

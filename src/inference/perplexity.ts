@@ -75,8 +75,12 @@ export async function evaluatePerplexity(
   };
   for await (const batch of batches) {
     const loss = { out: losses, index, accumulate: unread > 0 };
-    recordLoss(pass, model, { activations, head }, batch, loss);
-    pass.submit();
+    const record = () => {
+      recordLoss(pass, model, { activations, head }, batch, loss);
+      pass.submit();
+    };
+    if (model.gather) await gpu.give(record);
+    else record();
     const done = ++count;
     if (onBatch) gpu.device.queue.onSubmittedWorkDone().then(() => onBatch(done), () => {});
     tokens += batch.tokens;

@@ -41,6 +41,7 @@ export function backward(
     rstd: activations.finalRstd,
   });
   for (let layer = config.layers - 1; layer >= 0; layer--) {
+    model.gather?.(pass, layer);
     if (activations.keep !== "everything") {
       restoreInput(pass, activations, layer);
       forwardToGate(pass, model, activations, layer);

@@ -50,6 +50,7 @@ export function forward(
   if (adapter) applyEmbeddingLora(pass, model.lora!, { adapter, tokens, out, scale });
   if (model.noise) addNoise(pass, { y: out, tensor: index, ...model.noise });
   for (let layer = 0; layer < model.config.layers; layer++) {
+    model.gather?.(pass, layer);
     keepInput(pass, activations, layer);
     forwardToGate(pass, model, activations, layer, cache);
     const { gate, up, middle } = activations.layers[layer];

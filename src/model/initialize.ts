@@ -65,8 +65,9 @@ export async function initializeAll(
   if (recorded) await finish();
 }
 
+/** All that are drawn here. */
 function withoutAdapters({ all }: Pick<LlamaParameters, "all">): Parameter[] {
-  return all.filter(({ kind }) => kind !== "adapter");
+  return all.filter(({ kind, elsewhere }) => kind !== "adapter" && !elsewhere);
 }
 
 /** Records a parameter in blocks of rows that are drawn at once, and yields the elements of each. */

@@ -12,7 +12,7 @@ import { matmul, type MatmulWorkspace } from "../kernels/matmul/matmul.ts";
 import { scaleColumns } from "../kernels/misc/scale_columns.ts";
 import { sumRows } from "../kernels/misc/sum_rows.ts";
 import type { GradientSink } from "./gradients.ts";
-import type { Linear } from "./parameters.ts";
+import type { Linear, Parameter } from "./parameters.ts";
 
 /** What projections need to run. */
 export interface LinearContext {
@@ -36,10 +36,15 @@ export function applyLinear(
     applyLora(pass, lora!, { adapter, x, out });
     scaleColumns(pass, { y: out, factor: adapter.dora.factor, residual });
   } else {
-    matmul(pass, workspace, { layout: "NT", a: x, b: weight.weight, c: out, residual });
+    matmul(pass, workspace, { layout: "NT", a: x, b: matrixOf(weight), c: out, residual });
   }
   if (bias) addBias(pass, { y: out, bias: bias.weight });
   if (adapter && !adapter.dora && !weight.isProduct) applyLora(pass, lora!, { adapter, x, out });
+}
+
+/** Where its layer finds it. */
+function matrixOf({ weight, gathered }: Parameter): Tensor {
+  return gathered ?? weight;
 }
 
 /** dx (N, in) (+)= the gradient of the projection's input, from dy (N, out) */
@@ -53,7 +58,7 @@ export function linearInputGradient(
   if (weight.isProduct) {
     return loraInputGradient(pass, lora!, { adapter: adapter!, dy, dx, accumulate: !!accumulate });
   }
-  matmul(pass, workspace, { layout: "NN", a: dy, b: weight.weight, c: dx, accumulate });
+  matmul(pass, workspace, { layout: "NN", a: dy, b: matrixOf(weight), c: dx, accumulate });
   if (adapter) loraInputGradient(pass, lora!, { adapter, dy, dx });
 }
 

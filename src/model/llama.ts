@@ -2,6 +2,7 @@
 import { createLoraWorkspace, loraMatmuls } from "./lora.ts";
 import type { Allocator } from "../gpu/allocator.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import type { KernelPass } from "../gpu/pass.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import {
   type AttentionWorkspace,
@@ -35,6 +36,8 @@ export interface Llama extends LinearContext {
   readonly rope: Tensor;
   /** On the embedded tokens, in a micro-batch of training that has any. */
   noise?: EmbeddingNoise;
+  /** Where processes share the weights of layers: called before one runs, forward or back. */
+  gather?: (pass: KernelPass, layer: number) => void;
 }
 
 /** Uniform noise (NEFTune); its key draws the same again. */

@@ -2,8 +2,10 @@
 import { type Allocator, layOut } from "../gpu/allocator.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import { ShapeError } from "../numbers/shape_error.ts";
+import { dealOut } from "../numbers/deal_out.ts";
 import { HostMatrix } from "./host_matrix.ts";
 import {
+  type DecoderDescription,
   type DecoderShape,
   describeDecoder,
   type LayerPart,
@@ -26,6 +28,12 @@ export interface Parameter extends ParameterDescription {
   readonly weight: Tensor;
   /** Where it is, if not on the device. */
   readonly host?: HostMatrix;
+  /** Where processes share the weights of layers: the one that has this. */
+  readonly keeper?: number;
+  /** It is another one: `weight` has a shape here, and no memory. */
+  readonly elsewhere?: boolean;
+  /** Of such a weight: what it is gathered in while its layer runs, memory that all layers share. */
+  readonly gathered?: Tensor;
   /** Whether it receives a gradient. */
   readonly trainable: boolean;
   /** Whether it is part of what a run makes: trained, or a random matrix that adapters are merged into. */
@@ -133,6 +141,8 @@ export interface WeightFormat {
   readonly trained: Trained;
   /** Adapters, if any. */
   readonly lora?: LoraShape;
+  /** Processes that share the weights of layers, and which of them this is. */
+  readonly shares?: { readonly count: number; readonly own?: number };
 }
 
 export function createParameters(
@@ -143,8 +153,10 @@ export function createParameters(
   const all: Parameter[] = [];
   // A product has one as well, so that all else is drawn as beside a matrix.
   let index = 0;
+  const described = describeDecoder(config), keepers = keepersOf(described, format);
+  const gathered = new Map<string, Tensor>();
 
-  function add({ name, kind, shape }: ParameterDescription): Parameter {
+  function add({ name, kind, shape }: ParameterDescription, part?: LayerPart): Parameter {
     const offloaded = kind === "embedding" ? format.offloadedEmbedding : undefined;
     const dtype = offloaded ?? dtypeOf(kind, format);
     const groupSize = dtype === "int8" ? format.groupSize : undefined;
@@ -164,22 +176,31 @@ export function createParameters(
       const weight = layOut(spec, () => null);
       return { name, kind, shape, weight, trainable, kept: false, isProduct: true, index: index++ };
     }
+    const keeper = keepers?.get(name), elsewhere = keeper !== format.shares?.own && !!keepers;
+    const kept = trainable || (isAdapted && !!format.lora?.merged);
+    const own = { name, kind, shape, trainable, kept, index: index++ };
+    if (keeper !== undefined && part) {
+      const weight = elsewhere ? layOut(spec, () => null) : allocator.tensor(spec);
+      const room = gathered.get(part) ?? allocator.tensor({ ...spec, name: `gathered.${part}` });
+      gathered.set(part, room);
+      const parameter = { ...own, weight, keeper, elsewhere, gathered: room };
+      all.push(parameter);
+      return parameter;
+    }
     const host = offloaded && new HostMatrix(spec);
     const weight = host?.layout ?? allocator.tensor(spec);
-    const kept = trainable || (isAdapted && !!format.lora?.merged);
-    const parameter = { name, kind, shape, weight, host, trainable, kept, index: index++ };
+    const parameter = { ...own, weight, host };
     all.push(parameter);
     return parameter;
   }
 
-  const described = describeDecoder(config);
   const embedding = add(described.embedding);
   const layers = described.layers.map((modules) =>
     layerOf(modules.map(({ part, weight, bias }) => [
       part,
       weight.kind === "norm"
         ? add(weight)
-        : { weight: add(weight), bias: bias ? add(bias) : undefined },
+        : { weight: add(weight, part), bias: bias ? add(bias) : undefined },
     ]))
   );
   const finalNorm = add(described.finalNorm);
@@ -250,6 +271,24 @@ export function createParameters(
       b: (rank) => ["lora_embedding_B", [hiddenSize, rank]],
     }),
   };
+}
+
+/** By name: who has a matrix of a layer, where processes share them. */
+function keepersOf(
+  { layers }: DecoderDescription,
+  { shares, weights: dtype, groupSize }: WeightFormat,
+): ReadonlyMap<string, number> | undefined {
+  if (!shares) return undefined;
+  const matrices = layers.flat().flatMap(({ weight }) =>
+    weight.kind === "projection" ? [weight] : []
+  );
+  const bytes = matrices.map(({ name, shape }) => {
+    const spec = { name, shape, dtype, purpose: "weights", groupSize } as const;
+    const { byteLength, constants } = layOut(spec, () => null);
+    return byteLength + (constants?.byteLength ?? 0);
+  });
+  const keepers = dealOut(bytes, shares.count);
+  return new Map(matrices.map(({ name }, index) => [name, keepers[index]]));
 }
 
 /** The modules outside of layers, of which adapters are plain. */

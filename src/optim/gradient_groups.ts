@@ -17,6 +17,11 @@ export function goesByGroups({ shares, gradientAccumulation, clips }: OptimizerS
   return shares !== undefined && gradientAccumulation <= shares.count && !clips;
 }
 
+/** Whether something is done as the backward pass goes from group to group. */
+export function hasGroups(shape: OptimizerShape): boolean {
+  return goesByGroups(shape) || shape.shares?.weights === true;
+}
+
 /** In the order of the backward pass each is in one piece. */
 export function groupOf(parameter: Parameter, { embedding, head }: LlamaParameters): string {
   if (parameter === embedding && embedding === head) return LAST;
@@ -29,7 +34,7 @@ export function turnOf(group: string): Turn | undefined {
   return group === LAST ? undefined : groupGradients(group);
 }
 
-/** What is done as groups of a step's gradients begin and end. */
+/** What is done as groups of a micro-batch's gradients begin and end. */
 export interface GroupWork {
   /** Before the first gradient. */
   readonly begins: (group: readonly ParameterState[]) => void;
@@ -49,16 +54,16 @@ export class GradientGroups {
   /** A gradient of this one is next. */
   enter({ group }: ParameterState, work: GroupWork): void {
     if (group === this.#now || group === LAST) return;
-    this.#leave(work);
+    this.leave(work);
     this.#begin(group, work);
   }
 
   /** All gradients are there. */
   end(work: GroupWork): void {
-    this.#leave(work);
+    this.leave(work);
     if (!this.#groups.has(LAST)) return;
     this.#begin(LAST, work);
-    this.#leave(work);
+    this.leave(work);
   }
 
   #begin(group: string | undefined, work: GroupWork): void {
@@ -66,7 +71,8 @@ export class GradientGroups {
     work.begins(this.#groups.get(group)!);
   }
 
-  #leave(work: GroupWork): void {
+  /** The one that is begun, if any, is complete. */
+  leave(work: GroupWork): void {
     if (this.#now !== undefined) work.ends(this.#groups.get(this.#now)!);
     this.#now = undefined;
   }

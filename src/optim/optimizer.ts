@@ -27,7 +27,7 @@ import type { GradientFactors, GradientSink, GradientTarget } from "../model/gra
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
 import { parameterRate } from "./adapter_rates.ts";
 import type { Gradient } from "./factors.ts";
-import { goesByGroups, GradientGroups, type GroupWork } from "./gradient_groups.ts";
+import { goesByGroups, GradientGroups, type GroupWork, hasGroups } from "./gradient_groups.ts";
 import { GradientClipping, type StepNorm } from "./clipping.ts";
 import { firaUpdate } from "./fira.ts";
 import { updateBlocks } from "./gradient_blocks.ts";
@@ -55,7 +55,7 @@ export interface OptimizerStep {
   readonly norm?: SumOfSquares;
   /** Subspaces that are due were refreshed elsewhere, and are in place before the first gradient. */
   readonly refreshed?: boolean;
-  /** Where gradients are exchanged and applied group by group: what is done with each. */
+  /** What is done as the backward pass goes from group to group, if anything is. */
   readonly groups?: GroupWork;
 }
 
@@ -66,11 +66,13 @@ export class Optimizer implements GradientSink {
   readonly clipping: GradientClipping | undefined;
   /** Whether gradients are kept until {@link applyAll}. */
   readonly keeps: boolean;
+  /** Whether gradients are exchanged and applied as the backward pass goes on, not at its end. */
+  readonly goesByGroups: boolean;
   /** Which subspaces a step refreshes. */
   readonly refreshes: StepRefreshes;
   readonly #states: ReadonlyMap<Parameter, ParameterState>;
   readonly #gradients: StepGradients;
-  /** Where gradients are exchanged as the backward pass goes on. */
+  /** Where something is done as the backward pass goes on. */
   readonly #groups: GradientGroups | undefined;
 
   private constructor(
@@ -88,7 +90,8 @@ export class Optimizer implements GradientSink {
     const clipping = clippingOf(shape, adapters);
     this.clipping = clipping && new GradientClipping(clipping, states, scratch.squares!);
     this.keeps = keepsGradients(shape, adapters);
-    this.#groups = goesByGroups(shape) ? new GradientGroups(states) : undefined;
+    this.goesByGroups = goesByGroups(shape);
+    this.#groups = hasGroups(shape) ? new GradientGroups(states) : undefined;
   }
 
   /** `states` are those of {@link createParameterStates} with the same shape. */
@@ -106,11 +109,6 @@ export class Optimizer implements GradientSink {
     return new Optimizer(shape, states, scratch, matmul, restarts);
   }
 
-  /** Whether gradients are exchanged and applied as the backward pass goes on, not at its end. */
-  get goesByGroups(): boolean {
-    return this.#groups !== undefined;
-  }
-
   /** The largest of the float32 memory that holds nothing until the first step. */
   get idle(): Tensor {
     return this.states.flatMap(({ accumulated }) => accumulated ?? [])
@@ -124,6 +122,11 @@ export class Optimizer implements GradientSink {
   beginStep(now: OptimizerStep): void {
     this.#now = now;
     this.refreshes.begin(now.step, now.rates);
+  }
+
+  /** Whether the micro-batch is the one that chooses the subspaces. */
+  get isFirst(): boolean {
+    return this.#microBatch === 0;
   }
 
   beginMicroBatch(index: number): void {
@@ -238,10 +241,20 @@ export class Optimizer implements GradientSink {
     if (last && !this.keeps) this.apply(pass, parameter, rows);
   }
 
-  /** After the last micro-batch: ends the last group; where gradients are clipped singly, their norm. */
-  finish(pass: KernelPass): void {
+  /** A layer of the backward pass is over. */
+  leaveGroup(): void {
+    const { groups } = this.#step;
+    if (groups) this.#groups!.leave(groups);
+  }
+
+  /** All gradients of a micro-batch are there. */
+  endMicroBatch(): void {
     const { groups } = this.#step;
     if (groups) this.#groups!.end(groups);
+  }
+
+  /** After the last micro-batch, where each gradient is clipped by itself: the norm of all. */
+  finish(pass: KernelPass): void {
     if (this.clipping?.kind === "matrix") this.clipping.sumUp(pass, this.#stepNorm.norm);
   }
 

@@ -2,6 +2,7 @@
 import { type Allocator, PlanAllocator } from "../gpu/allocator.ts";
 import type { Turn } from "../gpu/slots.ts";
 import type { MatmulShape } from "../kernels/matmul/matmul.ts";
+import { dealOut } from "../numbers/deal_out.ts";
 import type { LlamaParameters, Parameter } from "../model/parameters.ts";
 import { UserError } from "../options/user_error.ts";
 import { createFiraState } from "./fira.ts";
@@ -12,7 +13,7 @@ import {
   storedBytes,
   updateRowsOf,
 } from "./gradient_blocks.ts";
-import { goesByGroups, groupOf, turnOf } from "./gradient_groups.ts";
+import { goesByGroups, groupOf, hasGroups, turnOf } from "./gradient_groups.ts";
 import { formsGradient, routeOf } from "./gradient_route.ts";
 import { KeptBuffers } from "./kept_buffers.ts";
 import {
@@ -32,7 +33,6 @@ import {
 import { createProjector, projectorMatmuls } from "./projector.ts";
 import type { UpdateRule } from "./rules/rule.ts";
 import { RULES } from "./rules/rules.ts";
-import { dealOut } from "./shares.ts";
 import { createStableSpamState } from "./stable_spam.ts";
 
 /** Elements that share a scale in a gradient that is summed in INT8. */
@@ -57,9 +57,9 @@ export function createParameterStates(
   const keepers = shape.shares && keepersOf(trained, parameters, shape);
   const states = trained.map((parameter, index) => {
     const rule = ruleOf(parameter, parameters, shape), keeper = keepers?.[index];
-    const group = goesByGroups(shape) ? groupOf(parameter, parameters) : undefined;
-    const turn = group !== undefined
-      ? turnOf(group)
+    const group = hasGroups(shape) ? groupOf(parameter, parameters) : undefined;
+    const turn = goesByGroups(shape)
+      ? turnOf(group!)
       : keeps && adapters
       ? buffers.next(storedBytes(parameter.shape))
       : undefined;
@@ -86,7 +86,8 @@ function keepersOf(
     createState({ allocator, kept }, parameter, rule, shape, { tokens: 1, keeps: true });
     return kept.account.live;
   });
-  return dealOut(bytes, shape.shares!.count);
+  // That of a weight keeps its state.
+  return dealOut(bytes, shape.shares!.count, trained.map(({ keeper }) => keeper));
 }
 
 /** `kept` is for what only whoever applies its gradient needs, `allocator` for the rest. */

@@ -16,7 +16,7 @@ export interface ParameterState {
   readonly keeper?: number;
   /** It is another one: what is kept has a shape here, and no memory. */
   readonly elsewhere?: boolean;
-  /** Those that its gradient is exchanged with while the backward pass goes on, if it is so. */
+  /** Those that it begins and ends with, where something is done as the backward pass goes on. */
   readonly group?: string;
   /** Of a projected matrix whose gradient is gathered whole. */
   readonly fira?: FiraState;

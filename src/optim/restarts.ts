@@ -94,7 +94,7 @@ export class Restarts {
   record(pass: KernelPass, at: At): void {
     pass.overwrites();
     for (const linear of this.adapted) {
-      this.#merge(pass, linear, at);
+      if (!linear.weight.elsewhere) this.#merge(pass, linear, at);
       const seed = saltedSeed(at.rates.seed, "restarts");
       drawAdapter(pass, linear.adapter, { seed, step: at.step });
     }

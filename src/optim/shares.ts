@@ -15,27 +15,24 @@ export interface Shares {
   readonly count: number;
   /** That whose memory this is; in a plan that with the most, by default. */
   readonly own?: number;
+  /** Whether they share the weights of layers as well. */
+  readonly weights?: boolean;
 }
 
-/**
- * The keeper of each, so that all keep about as many bytes: the largest first, each to whoever has the
- * least so far. The first process has the most.
- */
-export function dealOut(bytes: readonly number[], count: number): number[] {
-  const loads = Array<number>(count).fill(0), keepers = Array<number>(bytes.length).fill(0);
-  for (const index of [...bytes.keys()].sort((a, b) => bytes[b] - bytes[a] || a - b)) {
-    const least = loads.indexOf(Math.min(...loads));
-    keepers[index] = least;
-    loads[least] += bytes[index];
-  }
-  const byLoad = [...loads.keys()].sort((a, b) => loads[b] - loads[a] || a - b);
-  return keepers.map((keeper) => byLoad.indexOf(keeper));
+/** What is shared, if anything, where these options say so. */
+export function sharesOf(
+  { shardStates, shardWeights }: { readonly shardStates: boolean; readonly shardWeights: boolean },
+  of: Shares,
+): Shares | undefined {
+  return shardWeights ? { ...of, weights: true } : shardStates ? of : undefined;
 }
 
 /** What the others are given once its keeper has applied a gradient: see above. */
 export function givenOf(
-  { parameter: { weight }, accumulated }: ParameterState,
+  { parameter: { weight, keeper }, accumulated }: ParameterState,
 ): { readonly isUpdate: boolean; readonly tensors: readonly Tensor[] } {
+  // It is gathered when its layer runs.
+  if (keeper !== undefined) return { isUpdate: false, tensors: [] };
   const stored = weight.constants ? [weight, weight.constants] : [weight];
   const bytes = stored.reduce((sum, { byteLength }) => sum + byteLength, 0);
   return accumulated!.byteLength <= bytes

@@ -119,6 +119,7 @@ function allocate(
     offloadedEmbedding: shape.offloadedEmbedding,
     trained: shape.trained,
     lora: shape.lora,
+    shares: shape.optimizer.shares?.weights ? shape.optimizer.shares : undefined,
   });
   const states = createParameterStates(allocator, parameters, shape.optimizer, tokens);
   const headBlock = states.find(({ parameter }) => parameter === parameters.head)?.blockRows;

@@ -62,17 +62,20 @@ export class Evaluating {
 
   /** Undefined if nothing is held out, or if the signal aborted it; it is then due, as after an error. */
   async evaluate(step: number, signal?: AbortSignal): Promise<Evaluation | undefined> {
-    const { gpu, run: { recipe, training: { model, ...buffers } } } = this;
+    const { gpu, run: { recipe, team, training: { model, ...buffers } } } = this;
     try {
       const batches = await recipe.openEvaluation();
       if (!batches) return undefined;
       const into = { ...buffers, index: LOSS_RING };
       const options = { signal, onBatch: this.activity.batches(step) };
+      model.gather = team?.gather;
       return await evaluatePerplexity(gpu, model, into, batches, options);
     } catch (error) {
       this.#due = "evaluation";
       if (!signal?.aborted) throw error;
       return undefined;
+    } finally {
+      model.gather = undefined;
     }
   }
 

@@ -31,6 +31,9 @@ export async function follow(
       case "fetch":
         await team.lend();
         break;
+      case "gather":
+        await team.gatherOrdered();
+        break;
       case "save":
         await team.giveStates();
         break;

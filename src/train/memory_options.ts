@@ -9,6 +9,7 @@ import {
   loraSizes,
   memoryFields,
   shardStates,
+  shardWeights,
   startFields,
   trainedModel,
   trainEmbeddings,
@@ -25,6 +26,7 @@ import {
 } from "./method_fields.ts";
 import { METHOD_NAMES, type MethodName } from "./methods.ts";
 import { effectRules } from "./effect.ts";
+import { SHARDING_EFFECTS } from "./parallel_fields.ts";
 import { MEMORY_EFFECTS, plansFinetuning } from "./option_effects.ts";
 import { knownPreset, modelStart, startRule } from "./option_rules.ts";
 import type { MemoryInput, MemoryOptions } from "./option_types.ts";
@@ -105,6 +107,7 @@ export const memoryOptions: Options<MemoryOptions, MemoryInput> = defineOptions(
           of its own; that with the most`,
       )).meta({ value: "n" }),
       shardStates,
+      shardWeights,
       fit: z.number().positive().optional().meta(described(
         phrase`show what fits a card of that many GiB: the largest batches by method, rank and
           ${option("seqLen")}, and what they need to save memory; options that are given are kept,
@@ -144,13 +147,15 @@ export const memoryOptions: Options<MemoryOptions, MemoryInput> = defineOptions(
           message: phrase`tries one plan, ${option("fit")} searches for many: keep only one`,
         }
         : undefined,
-    ({ shardStates, ranks }) =>
-      shardStates === true && ranks === 1
+    ...["shardStates", "shardWeights"].map((name): Rule => (options) =>
+      options[name] === true && options.ranks === 1
         ? {
-          option: "shardStates",
+          option: name,
           message: phrase`needs ${option("ranks")} above 1: one process has nothing to share`,
         }
-        : undefined,
+        : undefined
+    ),
+    ...effectRules(SHARDING_EFFECTS),
     ({ accumulatorQuant, ranks }) =>
       accumulatorQuant === true && ranks !== 1
         ? {

@@ -10,6 +10,7 @@ import type { OffloadedType, WeightType } from "../model/parameters.ts";
 import { longestSequence } from "../model/rope_scaling.ts";
 import { effectiveRank, type RulesByKind } from "../optim/optimizer_shape.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
+import { sharesOf } from "../optim/shares.ts";
 import { readBaseConfig, readModelConfig } from "../formats/pretrained_model.ts";
 import type { TrainingShape } from "./build.ts";
 import { loraSizes } from "./fields.ts";
@@ -138,7 +139,7 @@ export function trainingShape(
       gradientAccumulation: gradientAccumulation * ranksOf(options),
       accumulatorQuant: options.accumulatorQuant || undefined,
       exchange: !options.layerwise || ranksOf(options) > 1 || undefined,
-      shares: "ranks" in options && options.shardStates ? { count: options.ranks } : undefined,
+      shares: "ranks" in options ? sharesOf(options, { count: options.ranks }) : undefined,
       clips: options.maxGradNorm > 0 || undefined,
       stableSpam: options.stableSpam || undefined,
       restarts: method.restarts,

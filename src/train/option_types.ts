@@ -226,6 +226,12 @@ export interface MemoryOptions {
    */
   readonly shardStates: boolean;
   /**
+   * Each keeps only its share of the layers' matrices as well, and they are gathered when a layer
+   * runs (FSDP); has `shardStates: true`.
+   * @default false
+   */
+  readonly shardWeights: boolean;
+  /**
    * Show what fits a card of that many GiB: the largest batches by method, rank and `seqLen`, and
    * what they need to save memory; options that are given are kept, `batchSize` as the least.
    */
@@ -623,6 +629,12 @@ export interface PretrainOptions {
    * @default false
    */
   readonly shardStates: boolean;
+  /**
+   * Each keeps only its share of the layers' matrices as well, and they are gathered when a layer
+   * runs (FSDP); has `shardStates: true`.
+   * @default false
+   */
+  readonly shardWeights: boolean;
   /** Folder for metrics, checkpoints and the trained model. */
   readonly output: string;
   /**
@@ -1140,6 +1152,12 @@ export interface FinetuneOptions {
    * @default false
    */
   readonly shardStates: boolean;
+  /**
+   * Each keeps only its share of the layers' matrices as well, and they are gathered when a layer
+   * runs (FSDP); has `shardStates: true`.
+   * @default false
+   */
+  readonly shardWeights: boolean;
   /** Folder for metrics, checkpoints and the trained model. */
   readonly output: string;
   /**

@@ -3,7 +3,7 @@ import { z } from "../packages/zod.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { described, section } from "../options/schema.ts";
 import { type Effect, isSet, method, only } from "./effect.ts";
-import { restarts } from "./method_fields.ts";
+import { restarts, trainsFactors } from "./method_fields.ts";
 
 /** DiLoCo's (arXiv 2311.08105, section 3). */
 const OUTER_LR = 0.7, OUTER_MOMENTUM = 0.9;
@@ -26,8 +26,37 @@ export const parallelFields = section("Several processes", {
   )),
 });
 
+/** Of weights that are shared, in every training run and its plan. */
+export const SHARDING_EFFECTS: readonly Effect[] = [
+  only(
+    ["shardWeights"],
+    (options) => !trainsFactors(method(options)),
+    ({ optimizer }) => `shares matrices of layers, in whose place ${optimizer} has factors`,
+  ),
+  only(
+    ["shardWeights"],
+    ({ useDora }) => useDora !== true,
+    phrase`gathers a layer as it runs, and ${
+      option("useDora", true)
+    } needs the lengths of all rows before`,
+  ),
+];
+
 /** Of these options, in every training run. */
 export const PARALLEL_EFFECTS: readonly Effect[] = [
+  ...SHARDING_EFFECTS,
+  only(
+    ["shardWeights"],
+    ({ rank }) => rank !== "auto",
+    phrase`cannot measure first gradients: give ${option("rank")} a number`,
+  ),
+  only(
+    ["samplePrompt"],
+    ({ shardWeights }) => shardWeights !== true,
+    phrase`would gather all layers for each token with ${
+      option("shardWeights", true)
+    }: leave one out`,
+  ),
   only(
     ["localSteps"],
     (options) => !restarts(method(options)),
@@ -36,8 +65,8 @@ export const PARALLEL_EFFECTS: readonly Effect[] = [
   ),
   only(
     ["localSteps"],
-    ({ shardStates }) => shardStates !== true,
-    phrase`gives every process optimizer states of its own, and ${
+    ({ shardStates, shardWeights }) => shardStates !== true && shardWeights !== true,
+    phrase`gives every process weights and states of its own, and ${
       option("shardStates", true)
     } shares them: give one of them`,
   ),

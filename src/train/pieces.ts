@@ -11,6 +11,8 @@ export interface Part {
   readonly tensor: Tensor;
   readonly start: number;
   readonly bytes: number;
+  /** What it is written to, if that is another tensor of its format. */
+  readonly into?: Tensor;
 }
 
 export function whole(tensor: Tensor): Part {
@@ -74,8 +76,8 @@ export class Passage {
       next = begin(index + 1);
       next.catch(() => {}); // reported when it is waited for
       await exchange(bytes, piece);
-      for (const { tensor, start, range } of inOrder(bytes, piece).filter(writes)) {
-        this.gpu.write(tensor, range, start);
+      for (const { tensor, into, start, range } of inOrder(bytes, piece).filter(writes)) {
+        this.gpu.write(into ?? tensor, range, start);
       }
     }
   }

@@ -30,6 +30,7 @@ export type RunOptions = Pick<
   | "earlyStoppingThreshold"
   | "gpuMemory"
   | "shardStates"
+  | "shardWeights"
   | "tune"
   | "gradientAccumulation"
   | "lr"

@@ -64,6 +64,7 @@ function runMarks({ recipe, data, schedule, baseMark, resumed }: OpenRun): Marks
     ...leavesOf({
       communicationDataType: recipe.options.communicationDataType,
       shardStates: recipe.options.shardStates,
+      shardWeights: recipe.options.shardWeights,
       ...recipe.rates,
       ...schedule,
       steps: data.steps,

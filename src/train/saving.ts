@@ -1,11 +1,13 @@
 /** What a run writes to its output folder besides metrics: checkpoints, and the model at its end. */
+import { saveCheckpointFolder } from "../export/checkpoint_model.ts";
 import { diskFault } from "../files/disk_error.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { resultOf } from "../model/lora_shape.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
-import { dirname, resolve } from "../packages/std_path.ts";
+import { dirname, join, resolve } from "../packages/std_path.ts";
 import type { Activity } from "./activity.ts";
+import { writeResult } from "./base_model.ts";
 import { pruneCheckpoints, writeCheckpoint } from "./checkpoint.ts";
 import type { CheckpointEvent, Saved } from "./events.ts";
 import type { OpenRun } from "./open_run.ts";
@@ -32,6 +34,8 @@ const LONG_STEP_MS = 20_000;
 
 export class Saving {
   #checkpoint: { readonly path: string; readonly step: number } | undefined;
+  /** If its model is wanted in place of the newest one's. */
+  #best: string | undefined;
   #result: Pick<Saved, "model" | "adapter"> = {};
   /** The newest checkpoint lacks something that belongs to its step. */
   #stale = false;
@@ -141,11 +145,35 @@ export class Saving {
     activity.report("saving the model", steps);
     const onProgress = (done: number, total: number) =>
       activity.report("saving the model", steps, { done, total });
-    const path = await recipe.save(this.gpu, training, results, onProgress)
-      .catch((error): never => {
-        throw this.#unsaved(error);
+    const kind = resultOf(recipe.shape.lora);
+    const isElsewhere = kind === "model" && training.optimizer.shape.shares?.weights;
+    const path =
+      await (isElsewhere
+        ? this.#modelOfCheckpoint(results, onProgress)
+        : recipe.save(this.gpu, training, results, onProgress))
+        .catch((error): never => {
+          throw this.#unsaved(error);
+        });
+    this.#result = { [kind]: path };
+  }
+
+  /** The model is that of this checkpoint, and not of the newest. */
+  takeModelFrom(checkpoint: string): void {
+    this.#best = checkpoint;
+  }
+
+  /** Where no process has all weights; those of a checkpoint are in the values of the model. */
+  #modelOfCheckpoint(
+    results: RunResults,
+    onProgress: (done: number, total: number) => void,
+  ): Promise<string> {
+    const { recipe, training } = this.run, { parameters } = training.model;
+    return writeResult(join(recipe.options.output, "model"), async (folder) => {
+      await saveCheckpointFolder(this.#best ?? this.#checkpoint!.path, folder, {
+        onProgress: (share) => onProgress(share, 1),
       });
-    this.#result = { [resultOf(recipe.shape.lora)]: path };
+      await recipe.describe?.(folder, parameters, results);
+    });
   }
 
   /** Why the model is not saved, and where its weights are. The disk's own errors say what helps. */

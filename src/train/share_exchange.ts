@@ -3,7 +3,9 @@
  * the sum of a gradient goes to its keeper alone, and what that makes of it goes to all others.
  */
 import type { Gpu } from "../gpu/gpu.ts";
+import type { Tensor } from "../gpu/tensor.ts";
 import type { ParameterState } from "../optim/parameter_state.ts";
+import { linearsOf } from "../model/parameters.ts";
 import { givenOf } from "../optim/shares.ts";
 import { PIECE_BYTES, type Ranks } from "../parallel/ranks.ts";
 import type { Training } from "./build.ts";
@@ -49,6 +51,16 @@ export class ShareExchange {
     await this.#giveSimilarities(group);
   }
 
+  /** Where the weights of layers are shared: those of one, on all ranks. */
+  async gather(layer: number): Promise<void> {
+    const { ranks } = this, { rank, size } = ranks;
+    await this.#passage.pass(inRounds(layerParts(this.training, layer), size), {
+      reads: ({ keeper }) => keeper === rank,
+      writes: () => true,
+      exchange: (bytes, piece) => ranks.collectShares(bytes, lengthsOf(piece, size)),
+    });
+  }
+
   /** Those of refreshes from whole gradients, which only keepers do. */
   async #giveSimilarities(group: readonly ParameterState[]): Promise<void> {
     const { optimizer: { refreshes, scratch: { similarities } } } = this.training;
@@ -82,6 +94,16 @@ function givenParts(group: readonly ParameterState[]): SharedPart[] {
   );
 }
 
+/** Matrices of a layer, and what they are gathered in. */
+function layerParts({ model: { parameters } }: Training, layer: number): SharedPart[] {
+  return linearsOf(parameters.layers[layer]).flatMap(({ weight: { weight, gathered, keeper } }) => {
+    if (!gathered) return [];
+    const part = (tensor: Tensor, into: Tensor) => ({ ...whole(tensor), into, keeper: keeper! });
+    const { constants } = weight;
+    return [part(weight, gathered), ...constants ? [part(constants, gathered.constants!)] : []];
+  });
+}
+
 /** Pieces of as many bytes of each rank's as fit, side by side by rank. */
 function inRounds(parts: readonly SharedPart[], size: number): SharedPart[][] {
   const most = Math.floor(PIECE_BYTES / size / 4) * 4;
@@ -101,11 +123,22 @@ function lengthsOf(piece: readonly SharedPart[], size: number): number[] {
   );
 }
 
+/** Bytes of layers that a rank gives to each other in a step: forward, and but for the last one back. */
+function gatheredBytes(training: Training, size: number, rank: number): number {
+  const { layers } = training.model.parameters;
+  const { gradientAccumulation } = training.optimizer.shape;
+  const own = layers.map((_, layer) =>
+    bytesOf(layerParts(training, layer).filter(({ keeper }) => keeper === rank))
+  );
+  const all = own.reduce((a, b) => a + b);
+  return Math.ceil(gradientAccumulation / size) * (2 * all - own.at(-1)!);
+}
+
 /** Bytes that a rank sends in a step for gradients and updates. Also in a plan. */
 export function sharedBytesPerStep(training: Training, size: number, rank: number): number {
   const gradients = bytesOf(gradientParts(training).filter(({ keeper }) => keeper !== rank));
   const given = bytesOf(
     givenParts(training.optimizer.states).filter(({ keeper }) => keeper === rank),
   );
-  return gradients + (size - 1) * given;
+  return gradients + (size - 1) * (given + gatheredBytes(training, size, rank));
 }

@@ -94,13 +94,14 @@ export function stateTensors({ model: { parameters }, optimizer }: Training): St
   const found: StateTensor[] = [];
   const add = (name: string, tensor: Tensor | undefined, kept: Kept = {}) => {
     if (!tensor) return;
-    found.push({ name, tensor, ...kept });
+    const { keeper, elsewhere } = kept;
+    found.push({ name, tensor, keeper, elsewhere });
     add(`${name}.constants`, tensor.constants, kept);
   };
   for (const of of optimizer.states) {
     const { parameter, rule, state, projector, fira, stableSpam, keeper, elsewhere } = of;
     const { name } = parameter, kept = { keeper, elsewhere };
-    add(name, parameter.weight);
+    add(name, parameter.weight, parameter);
     for (const [key, tensor] of Object.entries(state)) {
       add(`${name}.${rule.label}.${key}`, tensor, kept);
     }
@@ -110,8 +111,9 @@ export function stateTensors({ model: { parameters }, optimizer }: Training): St
     add(`${name}.fira.last`, fira?.last, kept);
     add(`${name}.stable_spam`, stableSpam, kept);
   }
-  for (const { name, weight, kept, trainable } of parameters.all) {
-    if (kept && !trainable) add(name, weight);
+  for (const parameter of parameters.all) {
+    const { name, weight, kept, trainable } = parameter;
+    if (kept && !trainable) add(name, weight, parameter);
   }
   return found;
 }

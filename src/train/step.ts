@@ -6,7 +6,7 @@ import { KernelPass } from "../gpu/pass.ts";
 import type { Profiler } from "../gpu/profiler.ts";
 import type { Activations } from "../model/activations.ts";
 import type { Batch } from "../model/batch.ts";
-import type { EmbeddingNoise } from "../model/llama.ts";
+import type { EmbeddingNoise, Llama } from "../model/llama.ts";
 import { columnsOf } from "../numbers/layout.ts";
 import type { GroupWork } from "../optim/gradient_groups.ts";
 import type { Optimizer } from "../optim/optimizer.ts";
@@ -144,7 +144,8 @@ export class RecordedStep {
       await exchange.sum(lossIndex);
       return ended;
     }
-    const refresh = optimizer.refreshes.now;
+    // With shared weights subspaces are given as the backward pass goes on.
+    const refresh = optimizer.shape.shares?.weights ? undefined : optimizer.refreshes.now;
     if (!leads) await exchange.share(refresh);
     await this.#give(this.#parts(0, 1), undefined);
     if (leads) await exchange.share(refresh);
@@ -219,7 +220,10 @@ export function openStep(
   const { rank, size } = ranks ?? ALONE;
   const norm = out && { out, index: lossIndex };
   const pass = new KernelPass(gpu, profiler), refreshed = exchange && rank > 0;
-  const groups = optimizer.goesByGroups ? groupWork(pass, optimizer, exchange) : undefined;
+  const { shares } = optimizer.shape;
+  const groups = optimizer.goesByGroups || shares?.weights
+    ? groupWork(pass, optimizer, exchange)
+    : undefined;
   optimizer.beginStep({ step, lr, peak, rates, norm, refreshed, groups });
   const own = batches.filter((_, index) => index % size === rank);
   // One mean over all targets of the step, however they are split into micro-batches.
@@ -246,7 +250,10 @@ export function openStep(
     if (model.lora) model.lora.key = key;
     model.noise = embeddingNoise(rates, training.activations, batch, key);
     const loss = { out: losses, index: lossIndex, accumulate: index > 0 };
+    if (exchange && shares?.weights) model.gather = gathering(optimizer, exchange);
     submit(pass, training, batch, { sink: optimizer, loss, gradScale });
+    model.gather = undefined;
+    optimizer.endMicroBatch();
     if (model.lora) model.lora.key = undefined;
     model.noise = undefined;
     if (index < count - 1) return;
@@ -264,6 +271,19 @@ export function openStep(
   return { count, begin, applyAll, addGiven, divisor };
 }
 
+/** Gathers layers as the passes of a micro-batch come to them; at its turn the last one is there. */
+function gathering(optimizer: Optimizer, { shares }: Exchange): Llama["gather"] {
+  let there: number | undefined;
+  return (pass, layer) => {
+    // Its exchanges come before this one on all ranks.
+    optimizer.leaveGroup();
+    if (layer === there) return;
+    there = layer;
+    pass.submit();
+    pass.gpu.pause(() => shares!.gather(layer));
+  };
+}
+
 /** Exchanges gradients of a group once the backward pass has left it, and applies them. */
 function groupWork(
   pass: KernelPass,
@@ -276,7 +296,7 @@ function groupWork(
     if (exchange) gpu.pause(() => wait(exchange));
   };
   const share = (group: readonly ParameterState[]) => {
-    const refresh = optimizer.refreshes.of(group);
+    const refresh = optimizer.isFirst ? optimizer.refreshes.of(group) : undefined;
     if (refresh) pause((exchange) => exchange.share(refresh));
   };
   return {
@@ -286,6 +306,7 @@ function groupWork(
     },
     ends(group) {
       if (leads) share(group);
+      if (!optimizer.goesByGroups) return;
       pause(({ shares }) => shares!.sum(group));
       optimizer.applyAll(pass, group);
       pause(({ shares }) => shares!.give(group));

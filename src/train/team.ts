@@ -5,7 +5,9 @@
  */
 import { Crc32 } from "../formats/checkpoint/checksum.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { option, phrase } from "../options/phrase.ts";
+import type { Llama } from "../model/llama.ts";
+import { option, type Phrase, phrase } from "../options/phrase.ts";
+import { sharesOf } from "../optim/shares.ts";
 import { UserError } from "../options/user_error.ts";
 import { ALONE, gatherText, type Ranks, ranksText, type WireFormat } from "../parallel/ranks.ts";
 import type { Training } from "./build.ts";
@@ -17,9 +19,9 @@ import type { Recipe } from "./recipe.ts";
 import { type Fetch, stateTensors } from "./state.ts";
 
 /** What all ranks do next. */
-export type Order = "step" | "check" | "fetch" | "save" | "end" | "failed";
+export type Order = "step" | "check" | "fetch" | "gather" | "save" | "end" | "failed";
 
-const ORDERS: readonly Order[] = ["step", "check", "fetch", "save", "end", "failed"];
+const ORDERS: readonly Order[] = ["step", "check", "fetch", "gather", "save", "end", "failed"];
 /** What another rank says in place of an order: go on, or stop. */
 const GO_ON = 0x10, STOP = 0x11;
 
@@ -30,12 +32,13 @@ const CHECKED_BYTES = 16 << 20;
 export function sharedRecipe(recipe: Recipe, ranks: Ranks | undefined): Recipe {
   const { size, rank } = ranks ?? ALONE;
   if (size === 1) {
-    const warnings = recipe.options.shardStates
-      ? [...recipe.warnings, ALONE_TEXT]
+    const { shardStates, shardWeights } = recipe.options;
+    const warnings = shardStates || shardWeights
+      ? [...recipe.warnings, aloneText(shardWeights ? "shardWeights" : "shardStates")]
       : recipe.warnings;
     return { ...recipe, warnings };
   }
-  const { shape, options } = recipe, { gradientAccumulation, shardStates, localSteps } = options;
+  const { shape, options } = recipe, { gradientAccumulation, localSteps } = options;
   const { optimizer } = shape;
   if (optimizer.accumulatorQuant && localSteps === undefined) {
     throw new UserError(
@@ -52,15 +55,17 @@ export function sharedRecipe(recipe: Recipe, ranks: Ranks | undefined): Recipe {
     );
   }
   const own = localSteps === undefined
-    ? { exchange: true, shares: shardStates ? { count: size, own: rank } : undefined }
+    ? { exchange: true, shares: sharesOf(options, { count: size, own: rank }) }
     // Each trains by itself, on its own batches.
     : { gradientAccumulation: gradientAccumulation / size };
   return { ...recipe, shape: { ...shape, optimizer: { ...optimizer, ...own } } };
 }
 
 /** Of a run that is one process's: {@link sharedRecipe} shares nothing. */
-const ALONE_TEXT = phrase`${option("shardStates", true)} has no effect: one process has nothing to
-  share, and no MPI launcher started several`;
+function aloneText(name: string): Phrase {
+  return phrase`${option(name, true)} has no effect: one process has nothing to share, and no MPI
+    launcher started several`;
+}
 
 export class Team {
   readonly exchange: Exchange;
@@ -118,6 +123,24 @@ export class Team {
       await this.#lend(Float64Array.of(index, start, into.length), into);
     });
   };
+
+  /** Of rank 0, where the weights of layers are shared: gathers them outside of a step. */
+  get gather(): Llama["gather"] {
+    if (!this.training.optimizer.shape.shares?.weights) return undefined;
+    return (pass, layer) => {
+      pass.submit();
+      this.gpu.pause(async () => {
+        await this.order("gather");
+        await this.gatherOrdered(Uint8Array.of(layer, layer >> 8));
+      });
+    };
+  }
+
+  /** Of all, once it is ordered: the layer that rank 0 names. */
+  async gatherOrdered(layer = new Uint8Array(2)): Promise<void> {
+    await this.ranks.broadcast(layer);
+    await this.exchange.shares!.gather(layer[0] | layer[1] << 8);
+  }
 
   /** Of the others: what rank 0 reads, each from its keeper. */
   lend(): Promise<void> {

@@ -285,7 +285,10 @@ export class TrainingLoop {
       const checkpoint = await readCheckpoint(path), { training } = this.opened;
       // Weights are replaced as they are read, and checksums known only afterwards.
       await checkpoint.verify({ onProgress: checking });
-      await restoreTensors(this.gpu, training, checkpoint, progressOf("loading the best model"));
+      if (training.optimizer.shape.shares?.weights) this.#saving.takeModelFrom(path);
+      else {
+        await restoreTensors(this.gpu, training, checkpoint, progressOf("loading the best model"));
+      }
     } catch (error) {
       if (!(error instanceof UserError)) throw error;
       yield warningEvent(

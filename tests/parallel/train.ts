@@ -48,8 +48,8 @@ class Witness implements Ranks {
   }
 
   broadcast(bytes: Uint8Array<ArrayBuffer>) {
-    // Three numbers: what rank 0 fetches for a checkpoint.
-    this.#fetches = bytes.length === 24;
+    // What rank 0 fetches for a checkpoint, or a layer that it evaluates.
+    this.#fetches = bytes.length === 24 || bytes.length === 2;
     return this.ranks.broadcast(bytes);
   }
 

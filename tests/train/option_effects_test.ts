@@ -92,7 +92,8 @@ const OF_NO_METHOD = [
   ..."sampleTokens keepCheckpoints gpuMemory tune loadBestModelAtEnd overwriteOutput resume".split(
     " ",
   ),
-  ..."adapter addTokens offloadEmbedding jaggedRestartWarmupSteps shardStates".split(" "),
+  ..."adapter addTokens offloadEmbedding jaggedRestartWarmupSteps".split(" "),
+  ..."shardStates shardWeights".split(" "),
   // Of them relora is refused, where a test of ranks trains the others: tests/parallel.
   ..."communicationDataType localSteps outerLr outerMomentum".split(" "),
 ];
@@ -164,6 +165,7 @@ Deno.test("memory: an option changes the plan, or is refused", () => {
     vocabSize: 300,
     ranks: 2,
     shardStates: true,
+    shardWeights: true,
   };
   for (const optimizer of METHOD_NAMES) {
     for (const field of Object.keys(memoryOptions.fields)) {

@@ -75,6 +75,7 @@ Deno.test("defaults are Q-GaLore's", () => {
     earlyStoppingThreshold: 0,
     tune: true,
     shardStates: false,
+    shardWeights: false,
     overwriteOutput: false,
   });
 });

@@ -30,6 +30,7 @@ const SERVER_DECIDES = new Set([
   "keepCheckpoints",
   "gpuMemory",
   "shardStates",
+  "shardWeights",
   "tune",
   "overwriteOutput",
   "resume",
