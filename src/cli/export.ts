@@ -31,6 +31,10 @@ const options = defineOptions({
           message: `must end in .gguf, got ${output}: a folder has no type of GGUF`,
         }
         : undefined,
+    ({ output }) =>
+      typeof output === "string" && /\.g[gfu]{1,4}$/i.test(output) && !isGgufPath(output)
+        ? { option: "output", message: `must end in .gguf, got ${output}` }
+        : undefined,
   ],
 });
 export type ExportModelOptions = ReturnType<typeof options.parse>;

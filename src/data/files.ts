@@ -67,6 +67,14 @@ export async function listFiles(specs: readonly DataSpec[], hub?: HubOptions): P
     notes.push(...found.notes);
   }
   if (files.length === 0) throw new UserError("data: no file given");
+  const [first, ...others] = files.filter(({ looksLike }) => looksLike);
+  if (first) {
+    const more = others.length ? ` (and ${others.length} more)` : "";
+    notes.push(
+      `data ${first.path}${more}: begins as JSON but is read as text, with its punctuation and field ` +
+        `names; name it ${first.looksLike} to train on its texts alone`,
+    );
+  }
   return { files, notes };
 }
 

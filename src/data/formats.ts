@@ -30,6 +30,8 @@ export interface OpenedFile {
   readonly records?: RecordReader;
   /** Of a text file, its bytes. */
   readonly text?: ByteSource;
+  /** The ending of what a text file looks like, if that is no text. */
+  readonly looksLike?: string;
   /** Parts of about so many bytes; undefined where the file can only be read from its start. */
   readonly parts?: (partBytes: number) => Promise<Parts | undefined>;
 }
@@ -108,8 +110,10 @@ export async function openFile(
     );
   }
   switch (format) {
-    case "text":
-      return { text: source, read: (from, options) => readText(source, from, options) };
+    case "text": {
+      const read: Reader = (from, options) => readText(source, from, options);
+      return { text: source, read, looksLike: jsonEnding(textIn(await firstChunk(source))) };
+    }
     case "json":
       return jsonFile(source);
     case "csv":
@@ -191,9 +195,9 @@ export async function judgeContent(
   const { source, head } = await openBytes({ path, label, name: "" });
   const compression = compressionOf(head);
   const packed = Object.keys(COMPRESSIONS).find((each) => COMPRESSIONS[each] === compression) ?? "";
-  const first = await firstChunk(source), format = formatOf(first, label), text = textIn(first);
-  const isArray = format === "json" && /^\ufeff?\s*\[/.test(text!);
-  return { ending: (isArray ? ".json" : USUAL_ENDING[format]) + packed, text };
+  const first = await firstChunk(source), text = textIn(first);
+  const ending = jsonEnding(text) ?? USUAL_ENDING[formatOf(first, label)];
+  return { ending: ending + packed, text };
 }
 
 const USUAL_ENDING: Readonly<Record<ContentFormat, string>> = {
@@ -214,7 +218,13 @@ function formatOf(head: Uint8Array, label: string): ContentFormat {
   if (text === undefined) {
     throw new UserError(`data ${label}: is neither text nor a known data format`, SUPPORTED);
   }
-  return /^\ufeff?\s*(\{\s*"|\[\s*[{"])/.test(text) ? "json" : "text";
+  return jsonEnding(text) ? "json" : "text";
+}
+
+/** The ending of a file of JSON, of which lines have one and an array another. */
+function jsonEnding(text = ""): ".json" | ".jsonl" | undefined {
+  if (/^\ufeff?\s*\{\s*"/.test(text)) return ".jsonl";
+  return /^\ufeff?\s*\[\s*[{"]/.test(text) ? ".json" : undefined;
 }
 
 /** The text that bytes begin with; undefined if they are binary. */

@@ -148,6 +148,20 @@ Deno.test("no command: the list, on stderr, and exit 2; --help: on stdout, and e
   for (const { name, summary } of COMMANDS) assertStringIncludes(help.out, `${name} `, summary);
 });
 
+Deno.test("export: a slip in the ending of a GGUF file makes no folder", async () => {
+  const named = async (output: string) => {
+    const { code, err } = await run(["export", "--model", "no/such/run", "--output", output]);
+    return { code, refused: err.includes(`--output must end in .gguf, got ${output}`) };
+  };
+  for (const output of ["m.ggfu", "m.guff", "m.GGU", "x/m.gg"]) {
+    assertEquals(await named(output), { code: 2, refused: true });
+  }
+  // The model is missing, which is found later.
+  for (const output of ["m.gguf", "m-1.5", "runs/model"]) {
+    assertEquals(await named(output), { code: 1, refused: false });
+  }
+});
+
 Deno.test("help fits a terminal that is narrower than a page, and loses no word", async () => {
   const words = (text: string) => text.split(/\s+/).join(" ");
   for (const args of [["--help"], ["generate", "--help"], ["tokenizer", "train", "--help"]]) {

@@ -175,3 +175,26 @@ for (const [what, shell, expected] of PIPED) {
     });
   });
 }
+
+Deno.test("a note says of a text file that begins as JSON how it is read", async () => {
+  const files = {
+    "a.txt": jsonl(["one"]),
+    "b.md": '[\n  {"text": "two"}\n]',
+    "c.txt": "{ braces } and [brackets] of a text",
+    "d.jsonl": jsonl(["three"]),
+  };
+  await withFiles(files, async (folder) => {
+    const note = (name: string, more: string, ending: string) =>
+      `data ${
+        join(folder, name)
+      }${more}: begins as JSON but is read as text, with its punctuation ` +
+      `and field names; name it ${ending} to train on its texts alone`;
+    const notesOf = async (...names: string[]) =>
+      (await listFiles(names.map((name) => join(folder, name)))).notes;
+    assertEquals(await notesOf("a.txt", "b.md", "c.txt"), [
+      note("a.txt", " (and 1 more)", ".jsonl"),
+    ]);
+    assertEquals(await notesOf("b.md"), [note("b.md", "", ".json")]);
+    assertEquals(await notesOf("c.txt", "d.jsonl"), []);
+  });
+});
