@@ -129,7 +129,7 @@ export function trainingTest(name: string, fn: () => Promise<void>): void {
 }
 
 /** Saves a model of random weights. */
-export async function saveBase(folder: string, config: typeof TINY): Promise<void> {
+export async function saveBase(folder: string, config: typeof TINY, seed = 3): Promise<void> {
   const gpu = await sharedGpu();
   using scope = new Scope(gpu);
   const parameters = createParameters(scope, config, {
@@ -145,7 +145,7 @@ export async function saveBase(folder: string, config: typeof TINY): Promise<voi
     purpose: "workspace",
   });
   const pass = new KernelPass(gpu);
-  initialize(gpu, pass, config, parameters, { seed: 3, scratch });
+  initialize(gpu, pass, config, parameters, { seed, scratch });
   pass.submit();
   await saveWeights(gpu, parameters, folder, "float32");
   await writeHfConfig(folder, config, "float32");
