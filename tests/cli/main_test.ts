@@ -151,7 +151,7 @@ Deno.test("no command: the list, on stderr, and exit 2; --help: on stdout, and e
 Deno.test("export: a slip in the ending of a GGUF file makes no folder", async () => {
   const named = async (output: string) => {
     const { code, err } = await run(["export", "--model", "no/such/run", "--output", output]);
-    return { code, refused: err.includes(`--output must end in .gguf, got ${output}`) };
+    return { code, refused: err.includes(`--output: must end in .gguf, got ${output}`) };
   };
   for (const output of ["m.ggfu", "m.guff", "m.GGU", "x/m.gg"]) {
     assertEquals(await named(output), { code: 2, refused: true });
@@ -216,7 +216,7 @@ Deno.test("every command line in the documents is valid", async () => {
     for (const [, block] of text.matchAll(/^```(?:sh|powershell)\n([^]*?)^```/gm)) {
       // A backslash continues a line, in PowerShell a backtick.
       for (const line of block.replaceAll(/[\\`]\n/g, " ").split("\n")) {
-        const command = /^deno run -qP cli\.ts (.*?)(?: +#.*)?$/.exec(line)?.[1];
+        const command = /^deno run -qP cli\.ts (.*?)(?: +> \S+)?(?: +#.*)?$/.exec(line)?.[1];
         if (command === undefined) continue;
         lines++;
         await assertValid(command);
