@@ -72,8 +72,11 @@ export const PARALLEL_EFFECTS: readonly Effect[] = [
   ),
   only(
     ["communicationDataType"],
-    ({ shardStates }) => shardStates !== true,
-    phrase`does not apply to ${option("shardStates", true)}, whose sums are float32`,
+    ({ shardStates, shardWeights }) => shardStates !== true && shardWeights !== true,
+    ({ shardStates }) =>
+      phrase`does not apply to ${
+        option(shardStates === true ? "shardStates" : "shardWeights", true)
+      }, whose sums are float32`,
   ),
   only(["outerLr", "outerMomentum"], isSet("localSteps"), phrase`needs ${option("localSteps")}`),
 ];

@@ -228,6 +228,26 @@ for (
       "loraplusLrEmbedding: needs embed_tokens in loraTarget",
     ],
     [{ rank: 8, energyShare: 0.5 }, 'energyShare: needs rank: "auto"'],
+    [
+      { rank: "auto", shardWeights: true },
+      "shardWeights: cannot measure first gradients: give rank",
+    ],
+    [
+      { optimizer: "lora", useDora: true, shardWeights: true },
+      "shardWeights: gathers a layer as it runs, and useDora: true needs the lengths of all rows",
+    ],
+    [
+      { samplePrompt: ["x"], shardWeights: true },
+      "samplePrompt: would gather all layers for each token with shardWeights: true",
+    ],
+    [
+      { communicationDataType: "bfloat16", shardWeights: true },
+      "communicationDataType: does not apply to shardWeights: true, whose sums are float32",
+    ],
+    [
+      { localSteps: 4, shardWeights: true },
+      "localSteps: gives every process weights and states of its own, and shardStates: true shares",
+    ],
     [{ embeddingOptimizer: "adam_factored" }, "embeddingOptimizer: needs trainEmbeddings: true"],
     [
       { trainEmbeddings: true, embeddingOptimizer: "adamw", embeddingAdam8bit: true },
