@@ -25,6 +25,13 @@ const LIST = "list";
 /** The environment variables that {@link environmentOf} sets. */
 export const CARD_VARIABLES: readonly string[] = [SELECT, PRIME, ONLY];
 
+/** The environment of a process that prints the cards to stderr when it asks for one, and ends. */
+export const LISTING: Readonly<Record<string, string>> = {
+  [SELECT]: LIST,
+  [ONLY]: "0",
+  DENO_WEBGPU_BACKEND: "vulkan",
+};
+
 /**
  * Those that Vulkan knows, in its order; undefined where there is no device selection, or this process
  * may not start the one that asks: the layer ends a process once it has printed them.
@@ -40,7 +47,7 @@ export async function vulkanCards(): Promise<Card[] | undefined> {
   const { stderr } = await new Deno.Command(program, {
     // Either asks WebGPU for an adapter before anything else.
     args: Deno.build.standalone ? ["doctor"] : ["eval", "await navigator.gpu.requestAdapter()"],
-    env: { [SELECT]: LIST, [ONLY]: "0", DENO_WEBGPU_BACKEND: "vulkan" },
+    env: LISTING,
     stdin: "null",
     stdout: "null",
     stderr: "piped",

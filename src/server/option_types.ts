@@ -33,9 +33,9 @@ export interface ServerOptions {
   readonly corsOrigin?: string[];
   /**
    * Jobs that run on this machine at the same time; 0: none, all run elsewhere.
-   * @default 1
+   * @default one on each card
    */
-  readonly workers: number;
+  readonly workers?: number;
   /** PostgreSQL database by which workers on other machines get jobs. */
   readonly queue?: string;
   /**

@@ -58,9 +58,9 @@ export const serverOptions: Options<ServerOptions, ServerInput> = defineOptions(
       ).meta({ value: "https://…" }),
     }),
     ...section("Workers", {
-      workers: z.number().int().min(0).default(1).describe(
+      workers: z.number().int().min(0).optional().describe(
         "jobs that run on this machine at the same time; 0: none, all run elsewhere",
-      ),
+      ).meta({ derived: "one on each card" }),
       queue: queueField.optional(),
       lease: z.number().min(1).default(30).describe(
         "seconds without a sign of life after which another takes a worker's job on",

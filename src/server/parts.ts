@@ -14,11 +14,13 @@ import { Rehearsal } from "./admission/rehearsal.ts";
 import { ModelFolder } from "./models/model_folder.ts";
 import type { ServerOptions } from "./options.ts";
 import { assertPermissible } from "./processes/deno_process.ts";
-import { probeDevice } from "./processes/probe.ts";
+import { probeCards, probeDevice } from "./processes/probe.ts";
 import { ServerMetrics } from "./http/prometheus.ts";
+import { ownPlaces } from "./jobs/slots.ts";
 import { Retention } from "./jobs/retention.ts";
 import type { ServerLog } from "./server_log.ts";
 import type { Services } from "./services.ts";
+import { toWorkers } from "./protocol/worker.ts";
 import { DataFolder } from "./storage/data_folder.ts";
 import { Store } from "./store/store.ts";
 import { TimingsFolder } from "../train/timings.ts";
@@ -51,14 +53,22 @@ export async function openParts(
     (store) => store.close(),
   );
   checkExposure(options, store.keys.anyActive());
-  const device = await probeDevice();
+  const device = await probeDevice(), cards = await probeCards(device);
+  const own = ownPlaces(options.workers ?? Math.max(1, cards.length), device.name, cards);
 
   const log = new StoredEventLog(store, (error) => serverLog.fault(error));
   stack.defer(logJobs(log, serverLog));
   const moments = new Moments();
   const streams = new EventStreams({ store, log, moments });
+  const leases: { pool?: Pool } = {};
   const metrics = stack.adopt(
-    new ServerMetrics({ store, log, storage, streams }),
+    new ServerMetrics({
+      store,
+      log,
+      storage,
+      streams,
+      workers: () => toWorkers({ own, store, pool: leases.pool }).data,
+    }),
     (metrics) => metrics.close(),
   );
   const models = new ModelFolder({ options, store, storage, inference: () => inference });
@@ -74,7 +84,6 @@ export async function openParts(
     onFault: (line) => serverLog.error(line),
   });
   const timings = new TimingsFolder(join(storage.path, "timings"));
-  const leases: { pool?: Pool } = {};
   const parts: QueueParts = {
     options,
     store,
@@ -85,7 +94,7 @@ export async function openParts(
     room: retention,
     moments,
     timings,
-    card: device.name,
+    own,
     attach: (job) => leases.pool?.attach(job),
   };
   const jobs = new JobQueue(parts, {
@@ -106,6 +115,7 @@ export async function openParts(
     services: {
       options,
       device,
+      own,
       serverLog,
       store,
       log,

@@ -20,6 +20,8 @@ import type { Store } from "./store/store.ts";
 export interface Services {
   readonly options: ServerOptions;
   readonly device: Device;
+  /** The workers of this machine. */
+  readonly own: readonly WorkerSeen[];
   readonly serverLog: ServerLog;
   readonly store: Store;
   readonly log: EventLog;

@@ -31,7 +31,7 @@ export function testServices(
   const log = new StoredEventLog(store, (error) => serverLog.fault(error));
   const streams = new EventStreams({ store, log });
   const storage = { used: () => Promise.resolve(0), free: () => Promise.resolve(2 ** 40) };
-  const metrics = new ServerMetrics({ store, log, storage, streams });
+  const metrics = new ServerMetrics({ store, log, storage, streams, workers: () => [] });
   return {
     options: serverOptions.parseUnknown(options),
     device: {
@@ -42,6 +42,7 @@ export function testServices(
         limits: { ...CONSUMER_CARD.limits, maxBufferSize: 2 ** 30 },
       },
     },
+    own: [{ worker: "server-1", card: "test adapter" }],
     serverLog,
     log,
     streams,

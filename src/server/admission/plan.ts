@@ -86,9 +86,9 @@ function memoryLimit({ options, device, store }: PlanServices): number | undefin
   const limit = gpuMemoryLimit(device, options.gpuMemory);
   if (limit === Infinity) return undefined;
   if (options.gpuMemory !== undefined) return limit;
-  const running = store.jobs.withStatus("running")
+  const running = store.jobs.withStatus("running").filter(({ runsOn }) => !runsOn?.lease)
     .reduce((bytes, { plan }) => bytes + plan.plannedPeakBytes, 0);
-  return Math.min(limit + running, Deno.systemMemoryInfo().total) / options.workers;
+  return Math.min(limit + running, Deno.systemMemoryInfo().total) / (options.workers ?? 1);
 }
 
 /** Throws an ApiError 400 with the plan, the limit, and what would fit. */

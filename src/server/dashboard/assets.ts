@@ -75,6 +75,8 @@ import timeAgoJs from "./time_ago.js" with { type: "text" };
 import uploadJs from "./upload.js" with { type: "text" };
 import uploadFaultsJs from "./upload_faults.js" with { type: "text" };
 import warningsCardJs from "./warnings_card.js" with { type: "text" };
+import workerListJs from "./worker_list.js" with { type: "text" };
+import workersJs from "./workers.js" with { type: "text" };
 import page from "./index.html" with { type: "text" };
 import { eventsourceParserJs, uplotCss, uplotJs } from "../../packages/dashboard.ts";
 
@@ -160,5 +162,7 @@ export const ASSETS = {
   "uplot.css": uplotCss,
   "uplot.js": uplotJs,
   "warnings_card.js": warningsCardJs,
+  "worker_list.js": workerListJs,
+  "workers.js": workersJs,
 } as const;
 export type AssetName = keyof typeof ASSETS;

@@ -24,9 +24,10 @@ export function createDetails() {
      * @param {Record<string, any> | undefined} plan of the run
      */
     draw(job, plan) {
-      const { status, finished_at, trained_tokens, best, stopped_early_at } = job;
+      const { status, runs_on, finished_at, trained_tokens, best, stopped_early_at } = job;
       const state = JSON.stringify([
         status,
+        runs_on,
         finished_at,
         trained_tokens,
         best,
@@ -43,6 +44,7 @@ export function createDetails() {
         ["Model", modelOf(job)],
         ["Training data", filesOf(job.training_file ?? job.training_files, "No file")],
         ["Validation data", filesOf(job.validation_file ?? job.validation_files, heldOut(job))],
+        ["Worker", runs_on ? `${runs_on.worker}, ${runs_on.card}` : ""],
         ["Result", resultOf(job)],
         ["Seed", job.seed],
         ["Trained tokens", trained_tokens ? whole(trained_tokens) : undefined],

@@ -36,6 +36,12 @@ export function queue() {
     .sort((a, b) => a.queue_turn - b.queue_turn);
 }
 
+/** The running jobs, each with its worker. @returns {string[]} */
+export function runningOn() {
+  return [...jobs.values()].filter(({ status }) => status === "running")
+    .map(({ id, runs_on }) => `${id} ${runs_on?.worker}`);
+}
+
 /** @param {string} id */
 export function jobOf(id) {
   return jobs.get(id);

@@ -7,6 +7,7 @@ import { allJobs, isFinished, loaded, more, onJobsChanged, queue } from "./jobs.
 import { connection, onConnectionChanged } from "./live.js";
 import { baseModels, onModelsChanged, resultModels, shortName } from "./models.js";
 import { PRODUCT } from "./product.js";
+import { createWorkerList } from "./worker_list.js";
 
 /** Most results listed; the chat view lists all. */
 const MOST_MODELS = 8;
@@ -46,6 +47,7 @@ export function createSidebar(element) {
       paused.element,
       finished.element,
       cut,
+      createWorkerList().element,
       modelsSection,
     ),
     h(

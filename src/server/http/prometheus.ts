@@ -11,6 +11,8 @@ export interface MetricsSources {
   readonly log: Pick<EventLog, "subscribe">;
   readonly storage: Pick<Storage, "used" | "free">;
   readonly streams: { readonly count: number };
+  /** All that there are. */
+  readonly workers: () => readonly { readonly id: string; readonly job: string | null }[];
 }
 
 /**
@@ -44,12 +46,15 @@ export class ServerMetrics implements Metrics {
   readonly #durations: Histogram<"method" | "route">;
   /** The latest values of each kind, of jobs that run. */
   readonly #latest = new Map<string, Readonly<Record<string, unknown>>>();
+  /** The worker of each job that runs. */
+  readonly #workers = new Map<string, string>();
+  readonly #left: Counter<"worker" | "status">;
   readonly #unsubscribe: () => void;
 
-  constructor({ store, log, storage, streams }: MetricsSources) {
+  constructor({ store, log, storage, streams, workers }: MetricsSources) {
     this.#store = store;
     this.#unsubscribe = log.subscribe(({ jobId, type, data }) => {
-      if (data.kind === "status") this.#latest.delete(jobId);
+      if (data.kind === "status") this.#noteStatus(jobId, String(data.status));
       else if (type === "metrics") {
         this.#latest.set(jobId, { ...this.#latest.get(jobId), ...data });
       }
@@ -65,6 +70,22 @@ export class ServerMetrics implements Metrics {
       () => Deno.memoryUsage().rss,
     );
     const registers = [this.#registry];
+    this.#left = new Counter({
+      name: `${PREFIX}worker_jobs_total`,
+      help: "Jobs that have left a worker, by their status then; queued: another takes it on",
+      labelNames: ["worker", "status"],
+      registers,
+    });
+    new Gauge({
+      name: `${PREFIX}worker_busy`,
+      help: "Whether a worker runs a job",
+      labelNames: ["worker"],
+      registers,
+      collect() {
+        this.reset();
+        for (const { id, job } of workers()) this.set({ worker: id }, Number(job !== null));
+      },
+    });
     this.#requests = new Counter({
       name: `${PREFIX}http_requests_total`,
       help: "Requests answered",
@@ -95,6 +116,14 @@ export class ServerMetrics implements Metrics {
 
   close(): void {
     this.#unsubscribe();
+  }
+
+  #noteStatus(jobId: string, status: string): void {
+    this.#latest.delete(jobId);
+    const before = this.#workers.get(jobId), now = this.#store.jobs.get(jobId)?.runsOn?.worker;
+    if (before !== undefined) this.#left.inc({ worker: before, status });
+    if (now === undefined) this.#workers.delete(jobId);
+    else this.#workers.set(jobId, now);
   }
 
   #addRunning(): void {

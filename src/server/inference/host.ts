@@ -106,11 +106,11 @@ export class InferenceHost implements Inference {
     return process;
   }
 
-  /** GiB left by jobs. */
+  /** GiB left by jobs of this machine. */
   #gpuMemory(): number | undefined {
     const { options: { gpuMemory }, store } = this.parts;
     if (gpuMemory === undefined) return undefined;
-    const taken = store.jobs.withStatus("running")
+    const taken = store.jobs.withStatus("running").filter(({ runsOn }) => !runsOn?.lease)
       .reduce((sum, { plan }) => sum + plan.plannedPeakBytes, 0);
     return Math.max(0, gpuMemory - taken / 2 ** 30);
   }

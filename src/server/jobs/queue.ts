@@ -13,10 +13,10 @@ import type { Intent } from "./outcome.ts";
 import { diskFault } from "../../files/disk_error.ts";
 import { Conclusions } from "./conclusions.ts";
 import { assertFiles, fileOf } from "./inputs.ts";
-import type { StartTraining, TrainingProcess } from "./training_process.ts";
+import { type StartTraining, startTraining, type TrainingProcess } from "./training_process.ts";
 import { Transitions } from "./transitions.ts";
 import { Moments } from "./moments.ts";
-import { Slots } from "./slots.ts";
+import { ownPlaces, Slots } from "./slots.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { message, warning } from "./job_events.ts";
 import { noun, title } from "./wording.ts";
@@ -59,7 +59,7 @@ export class JobQueue implements Jobs {
   readonly #moments: Moments;
 
   constructor(readonly parts: QueueParts, readonly hooks: QueueHooks = {}) {
-    this.#slots = new Slots(parts.options.workers, parts.card ?? "GPU");
+    this.#slots = new Slots(parts.own ?? ownPlaces(parts.options.workers ?? 1, "GPU"));
     this.#moments = parts.moments ?? new Moments();
     this.#status = new Transitions(parts);
     this.#conclusions = new Conclusions(parts, this.#status);
@@ -248,12 +248,14 @@ export class JobQueue implements Jobs {
   }
 
   #run(job: JobRecord, { start, attached }: Elsewhere = {}): Promise<void> {
-    const startTraining = start ?? this.parts.startTraining;
-    const parts = { ...this.parts, startTraining, moments: this.#moments };
+    const { startTraining: here = startTraining } = this.parts, place = job.runsOn!;
+    const own: StartTraining = (task) =>
+      here({ ...task, environment: this.#slots.environmentOf(place) });
+    const parts = { ...this.parts, startTraining: start ?? own, moments: this.#moments };
     const run = new JobRun(job, parts, attached);
     const ended = this.#attempt(run).catch((error) => this.#report(error, job)).finally(() => {
       this.#running.delete(job.id);
-      if (!job.runsOn?.lease) this.#slots.giveBack(job.runsOn!);
+      if (!place.lease) this.#slots.giveBack(place);
       this.#moments.set(job.id, undefined);
       this.#next();
     });

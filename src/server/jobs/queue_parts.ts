@@ -6,6 +6,7 @@ import type { TimingsFolder } from "../../train/timings.ts";
 import type { JobRecord } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
 import type { Moments } from "./moments.ts";
+import type { Slots } from "./slots.ts";
 import type { StartTraining, TrainingProcess } from "./training_process.ts";
 
 export interface QueueParts {
@@ -20,8 +21,8 @@ export interface QueueParts {
   readonly timings?: TimingsFolder;
   /** Has what the running job does at the moment; by default of the queue's own. */
   readonly moments?: Moments;
-  /** Name of the GPU that the server found. */
-  readonly card?: string;
+  /** The workers of this machine; by default as many as the options say, on one card. */
+  readonly own?: ConstructorParameters<typeof Slots>[0];
   /** The process on another machine that a job of an earlier server has. */
   readonly attach?: (job: JobRecord) => TrainingProcess | undefined;
   /** For tests: what stands in for the training process. */

@@ -26,6 +26,8 @@ export type RunJob = Pick<
 export interface Task extends TrainingTask {
   /** Paths that the process may read besides its own folder and code. */
   readonly reads: readonly string[];
+  /** Variables of its environment, by which it sees its card alone. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** Throws a {@link Hindrance} if a model is not there. */

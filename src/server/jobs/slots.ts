@@ -1,20 +1,28 @@
 /** The workers of the server's own machine: each runs one job at a time. */
+import type { DealtCard } from "../processes/probe.ts";
 import type { JobPlace } from "../store/records.ts";
 
+/** `count` of them, on these cards in turn; without any all are on the one named `card`. */
+export function ownPlaces(
+  count: number,
+  card: string,
+  cards: readonly DealtCard[] = [],
+): (JobPlace & Partial<Pick<DealtCard, "environment">>)[] {
+  return Array.from({ length: count }, (_, index) => {
+    const dealt = cards.length ? cards[index % cards.length] : undefined;
+    const place = { worker: `server-${index + 1}`, card: dealt?.name ?? card };
+    return dealt ? { ...place, environment: dealt.environment } : place;
+  });
+}
+
+type OwnPlace = ReturnType<typeof ownPlaces>[number];
+
 export class Slots {
-  readonly #free: JobPlace[];
+  readonly #free: OwnPlace[];
 
-  /** `count` workers with cards of this name. */
-  constructor(count: number, card: string) {
-    this.#free = Array.from({ length: count }, (_, index) => ({
-      worker: `server-${index + 1}`,
-      card,
-    }));
-    this.all = [...this.#free];
+  constructor(readonly all: readonly OwnPlace[]) {
+    this.#free = [...all];
   }
-
-  /** In order. */
-  readonly all: readonly JobPlace[];
 
   get isFree(): boolean {
     return this.#free.length > 0;
@@ -24,12 +32,21 @@ export class Slots {
   take(): JobPlace {
     const place = this.#free.shift();
     if (!place) throw new Error("Slots.take: none is free");
-    return place;
+    return { worker: place.worker, card: place.card };
   }
 
   /** So that the next job again has the first that is free. */
-  giveBack(place: JobPlace): void {
-    this.#free.push(place);
+  giveBack({ worker }: JobPlace): void {
+    this.#free.push(this.#named(worker));
     this.#free.sort((a, b) => this.all.indexOf(a) - this.all.indexOf(b));
+  }
+
+  /** Of the process of a job there. */
+  environmentOf({ worker }: JobPlace): OwnPlace["environment"] {
+    return this.#named(worker).environment;
+  }
+
+  #named(worker: string): OwnPlace {
+    return this.all.find((each) => each.worker === worker)!;
   }
 }

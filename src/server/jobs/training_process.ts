@@ -36,14 +36,14 @@ const LOG_CHARACTERS = 4000;
  * Starts the process with permission to read only the task's paths and write only its folder. Throws
  * a {@link Hindrance} if the system does not start one.
  */
-export const startTraining: StartTraining = ({ reads, ...task }) => {
+export const startTraining: StartTraining = ({ reads, environment, ...task }) => {
   const folder = String(task.options.output);
   const command = denoProcess(PROGRAM, {
     read: [folder, ...reads],
     write: [folder],
     env: GPU_ENVIRONMENT,
     sys: ["systemMemoryInfo", "statfs"],
-  }, { stdin: "piped" });
+  }, { stdin: "piped", environment });
   const child = spawned(command);
   const writer = child.stdin.getWriter();
   // Writes to a process that has ended fail; its exit reports the cause.

@@ -217,7 +217,7 @@ export class Pool implements PoolService {
     const isBound = error instanceof NeedsServer;
     if (isBound) this.#bound.add(jobId);
     // Where the server has no workers, it waits for someone to act.
-    if (!isBound || !this.parts.options.workers) return process.fail(error);
+    if (!isBound || this.parts.options.workers === 0) return process.fail(error);
     process.end({ code: 1, signal: null, log: "", lost: error.message });
   }
 

@@ -16,7 +16,7 @@ const PATHS = ["data", "evalData", "model", "from", "tokenizer", "output"] as co
 const NOT_NEEDED = ["model", "adapter", "checkpoint-models", "incoming"];
 
 /** Throws a {@link NeedsServer} for a task that reads what only the server's machine has. */
-export async function portable({ reads, ...task }: Task): Promise<Portable> {
+export async function portable({ reads, environment: _, ...task }: Task): Promise<Portable> {
   const folder = String(task.options.output);
   const places = new Map<string, string>([[folder, RUN]]);
   const files: Traveller[] = [], sources = new Map<string, string>();

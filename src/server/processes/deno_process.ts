@@ -27,14 +27,19 @@ export const GPU_ENVIRONMENT: readonly string[] = ["DENO_WEBGPU_BACKEND", "XDG_R
 export function denoProcess(
   program: string,
   permissions: Permissions,
-  { args = [], stdin = "null", stderr = "piped" }:
-    & { readonly args?: readonly string[] }
+  { args = [], stdin = "null", stderr = "piped", environment }:
+    & {
+      readonly args?: readonly string[];
+      /** Variables beyond those of this process. */
+      readonly environment?: Readonly<Record<string, string>>;
+    }
     & Pick<Deno.CommandOptions, "stdin" | "stderr"> = {},
 ): Deno.Command {
   return new Deno.Command(Deno.execPath(), {
     args: Deno.build.standalone
       ? childArguments(program, Object.keys(permissions), args)
       : ["run", "--quiet", "--no-prompt", "--cached-only", ...flags(permissions), program, ...args],
+    env: environment,
     stdin,
     stdout: "piped",
     stderr,

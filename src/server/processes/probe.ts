@@ -1,4 +1,5 @@
 /** Probes the GPU in a separate process, so that a driver crash does not take the server down. */
+import { type Card, dealtCard, environmentOf, LISTING, parseCards } from "../../host/cards.ts";
 import { GpuError } from "../../gpu/errors.ts";
 import { UserError } from "../../options/user_error.ts";
 import { denoProcess, GPU_ENVIRONMENT, type Permissions } from "./deno_process.ts";
@@ -36,6 +37,35 @@ export async function probeDevice(): Promise<Device> {
     ["no WebGPU adapter was found", ...result.advice].join("\n  "),
     "`deno task setup` installs what it can (on Debian, as root); `deno task doctor` gives details",
   );
+}
+
+/**
+ * The cards that jobs are dealt to, with what the process of a job is told to see only its own; empty
+ * where there is one at most, or no telling (docs/parallel.md).
+ */
+export async function probeCards({ capabilities }: Device): Promise<DealtCard[]> {
+  if (capabilities.software || Deno.build.os !== "linux") return [];
+  const { stderr } = await denoProcess(PROGRAM, PERMISSIONS, { environment: LISTING }).output();
+  return dealt(parseCards(new TextDecoder().decode(stderr)) ?? []);
+}
+
+export interface DealtCard {
+  readonly name: string;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** Each of those that ranks of one run would be dealt, once. */
+export function dealt(cards: readonly Card[]): DealtCard[] {
+  const own: Card[] = [];
+  for (let card; (card = dealtCard(cards, own.length)) && !own.includes(card);) own.push(card);
+  return own.map((card) => ({
+    name: card.name,
+    environment: Object.fromEntries(
+      Object.entries(environmentOf(card, cards)).flatMap(([name, value]) =>
+        value === undefined ? [] : [[name, value]]
+      ),
+    ),
+  }));
 }
 
 function startProbe(): Deno.ChildProcess {

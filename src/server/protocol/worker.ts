@@ -18,15 +18,11 @@ export const workerPageSchema = z.object({
 
 /** The server's own first, in order of their names. */
 export function toWorkers(
-  { options, device, store, pool }: Pick<Services, "options" | "device" | "store" | "pool">,
+  { own, store, pool }: Pick<Services, "own" | "store" | "pool">,
 ): z.output<typeof workerPageSchema> {
   const running = new Map(
     store.jobs.withStatus("running").map(({ id, runsOn }) => [runsOn?.worker, id]),
   );
-  const own = Array.from({ length: options.workers }, (_, index) => ({
-    worker: `server-${index + 1}`,
-    card: device.name,
-  }));
   return {
     object: "list",
     data: [...own, ...pool?.workers() ?? []].map(({ worker, card }) => ({

@@ -273,3 +273,23 @@ browserTest("a key is asked for once, and kept in the tab", async () => {
     assertEquals(await page.evaluate("sessionStorage.getItem('api-key')"), "sk-right");
   });
 });
+
+browserTest("several workers are listed, with their cards and what they run", async () => {
+  await using server = fakeServer({ workers: 3 });
+  await visit(`${server.url}/${RUNNING}/details`, {}, async ({ page }) => {
+    const section = page.getByRole("region", { name: "Workers" });
+    await section.getByText("lab-1").waitFor();
+    const items = await section.getByRole("listitem").allTextContents();
+    assertEquals(items.length, 3);
+    assertStringIncludes(items[0], "server-1NVIDIA GeForce RTX 4090");
+    assert(items[2].endsWith("idle"), items[2]);
+    assertEquals(await section.getByRole("link").getAttribute("href"), RUNNING);
+    await page.getByText("server-1, NVIDIA GeForce RTX 4090").waitFor();
+    assertEquals(await accessibilityFaults(page), []);
+  });
+  await using one = fakeServer();
+  await visit(`${one.url}/${RUNNING}`, {}, async ({ page }) => {
+    await page.getByRole("link", { name: "Files and models" }).waitFor();
+    assertEquals(await page.getByRole("region", { name: "Workers" }).count(), 0);
+  });
+});

@@ -76,6 +76,8 @@ function crowdJob(i: number): NewJob {
   };
 }
 
+const CARD = "NVIDIA GeForce RTX 4090";
+
 export class FakeJobs {
   readonly #jobs = new Map<string, Job>();
   readonly #events: FakeEvent[] = [];
@@ -222,6 +224,17 @@ export class FakeJobs {
       }));
   }
 
+  /** The first has the running job. */
+  workers(count: number) {
+    const job = [...this.#jobs.values()].find(({ status }) => status === "running")?.id ?? null;
+    return Array.from({ length: count }, (_, index) => ({
+      object: "worker",
+      id: index < 2 ? `server-${index + 1}` : `lab-${index - 1}`,
+      card: CARD,
+      job: index ? null : job,
+    }));
+  }
+
   create(body: Record<string, unknown>, plan: FakePlan): Job {
     const job = this.#add({
       id: `ftjob-new${this.#jobs.size}`,
@@ -295,7 +308,7 @@ export class FakeJobs {
       preparation: null,
       status_reason: null,
       status_reason_code: null,
-      runs_on: null,
+      runs_on: status === "running" ? { worker: "server-1", card: CARD } : null,
       method: {
         type: "supervised",
         supervised: {

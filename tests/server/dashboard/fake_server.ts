@@ -22,6 +22,8 @@ export interface FakeOptions {
   readonly crowd?: number;
   /** Seconds that the server's clock is ahead of the browser's. */
   readonly ahead?: number;
+  /** Workers: one by default. */
+  readonly workers?: number;
   /** Requests need this key. */
   readonly key?: string;
 }
@@ -72,7 +74,7 @@ const fakeFile = (id: string, filename: string, bytes: number, purpose = "fine-t
 });
 
 export function fakeServer(
-  { pace = 120, steps = 612, empty = false, crowd = 0, ahead = 0, key, port = 0 }:
+  { pace = 120, steps = 612, empty = false, crowd = 0, ahead = 0, workers = 1, key, port = 0 }:
     & FakeOptions
     & { port?: number } = {},
 ): FakeServer {
@@ -92,6 +94,7 @@ export function fakeServer(
   app.route("/", dashboardRoutes());
   app.get("/openapi.json", (context) => context.json(fakeDocument()));
   app.get("/v1/models", (context) => context.json(page(jobs.models())));
+  app.get("/v1/workers", (context) => context.json(page(jobs.workers(workers))));
   app.delete("/v1/models/:id", (context) => {
     const { id } = context.req.param();
     const answer = jobs.deleteModel(id);

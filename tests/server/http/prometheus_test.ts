@@ -5,6 +5,7 @@ import { createApp } from "../../../src/server/http/app_base.ts";
 import { StoredEventLog } from "../../../src/server/events/event_log.ts";
 import { observeRequests, ServerMetrics } from "../../../src/server/http/prometheus.ts";
 import { metricsRoutes } from "../../../src/server/http/routes/metrics.ts";
+import type { JobStatus } from "../../../src/server/store/records.ts";
 import type { Store } from "../../../src/server/store/store.ts";
 import { job, message, step, withStore } from "../store/support.ts";
 
@@ -35,6 +36,7 @@ function withMetrics(use: (setup: Setup) => Promise<void>) {
       log,
       storage: { used: () => Promise.resolve(2 ** 40), free: () => Promise.resolve(12) },
       streams: { count: 3 },
+      workers: () => [{ id: "server-1", job: "ftjob-1" }, { id: "far-1", job: null }],
     });
     const app = metricsRoutes({ metrics });
     const scrape = async () => {
@@ -119,6 +121,28 @@ Deno.test("figures of every job that runs, by worker", () =>
     assertEquals(told.get("qgalore_step")!.metrics, [
       { value: "3", labels: LABELS },
       { value: "5", labels: { job: "ptjob-2", kind: "pretraining", worker: "server-2" } },
+    ]);
+  }));
+
+Deno.test("workers: which are busy, and what has left them", () =>
+  withMetrics(async ({ store, log, scrape }) => {
+    const turn = (status: JobStatus, runsOn: typeof ON_FIRST | null) => {
+      store.jobs.update("ftjob-1", { status, runsOn });
+      log.append("ftjob-1", { ...message(status), data: { kind: "status", status } });
+    };
+    store.jobs.insert(job());
+    turn("running", ON_FIRST);
+    turn("queued", null);
+    turn("running", ON_SECOND);
+    turn("succeeded", null);
+    const told = await scrape();
+    assertEquals(told.get("qgalore_worker_busy")!.metrics, [
+      { value: "1", labels: { worker: "server-1" } },
+      { value: "0", labels: { worker: "far-1" } },
+    ]);
+    assertEquals(told.get("qgalore_worker_jobs_total")!.metrics, [
+      { value: "1", labels: { worker: "server-1", status: "queued" } },
+      { value: "1", labels: { worker: "server-2", status: "succeeded" } },
     ]);
   }));
 

@@ -48,6 +48,7 @@ export async function withQueue(
     workers,
     models,
     attach,
+    own,
     startTraining,
     hooks,
     serverLog = new ServerLog(console.error),
@@ -58,7 +59,7 @@ export async function withQueue(
       readonly workers?: number;
       readonly hooks?: QueueHooks;
     }
-    & Partial<Pick<QueueParts, "models" | "attach" | "startTraining" | "serverLog">> = {},
+    & Partial<Pick<QueueParts, "models" | "attach" | "own" | "startTraining" | "serverLog">> = {},
 ): Promise<void> {
   const folder = root ?? await Deno.makeTempDir();
   try {
@@ -84,6 +85,7 @@ export async function withQueue(
       room,
       timings: new TimingsFolder(join(storage.path, "timings")),
       attach,
+      own,
       startTraining,
     }, hooks);
     try {

@@ -1,5 +1,9 @@
 /** Several workers on one machine: as many jobs at a time. */
 import { assert, assertEquals } from "@std/assert";
+import { parseCards } from "../../../src/host/cards.ts";
+import { ownPlaces } from "../../../src/server/jobs/slots.ts";
+import type { StartTraining } from "../../../src/server/jobs/training_process.ts";
+import { dealt } from "../../../src/server/processes/probe.ts";
 import { until } from "../until.ts";
 import { played } from "./stand_in_process.ts";
 import { type Bench, withQueue } from "./support.ts";
@@ -68,6 +72,29 @@ Deno.test("each of two jobs is paused, resumed and cancelled by itself", () =>
     letGo(second);
     await bench.until(second, "succeeded");
   }));
+
+Deno.test("two cards, two workers: each process is told of its own", async () => {
+  // As Mesa's device selection prints them.
+  const cards = dealt(
+    parseCards(`
+  GPU 0: 10de:2684 "RTX 4090" discrete GPU 0000:01:00.0
+  GPU 1: 10005:0 "llvmpipe" CPU 0000:00:00.0
+  GPU 2: 10de:2684 "RTX 4090" discrete GPU 0000:41:00.0`)!,
+  );
+  const own = ownPlaces(2, "unknown", cards), told: (string | undefined)[] = [];
+  const play = played(() => ({}));
+  const startTraining: StartTraining = (task) => {
+    told.push(task.environment?.DRI_PRIME);
+    return play(task);
+  };
+  await withQueue(async (bench) => {
+    const ids = [1, 2].map(() => bench.queue.create(bench.job()).id);
+    for (const id of ids) await bench.until(id, "succeeded");
+  }, { own, startTraining });
+  assertEquals(told.sort(), ["pci-0000_01_00_0", "pci-0000_41_00_0"]);
+  // One card is the driver's choice, as ever.
+  assertEquals(dealt(parseCards('  GPU 0: 10de:2684 "RTX 4090" discrete GPU 0000:01:00.0')!), []);
+});
 
 Deno.test("crashes of one job do not count against its neighbour", () => {
   const attempts = new Map<string, number>();
