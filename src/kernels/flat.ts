@@ -7,8 +7,7 @@ import { bytesOf, storedElements } from "../numbers/layout.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { Range } from "./ranges.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import type { KernelPass } from "../gpu/pass.ts";
-import { strategyFor, valuesOf } from "./strategy.ts";
+import { strategyFor } from "./strategy.ts";
 
 /** Ranges start at multiples of this: 256 bytes of the narrowest format, int4. */
 const ALIGNMENT = 512;
@@ -40,15 +39,11 @@ export function flatView(tensor: Tensor, { start, end }: Range): Tensor {
 }
 
 /** Geometry of kernels with a thread per octet of a flat tensor. */
-export const FLAT = { WORKGROUP_SIZE: valuesOf("flatWorkgroup") };
+export const FLAT = { WORKGROUP_SIZE: 256 };
 
-/** Constants and workgroups of a dispatch of such a kernel with this number of threads. */
-export function flatWork({ gpu }: KernelPass, threads: number) {
-  const { flatWorkgroup } = strategyFor(gpu.capabilities);
-  return {
-    constants: { WORKGROUP_SIZE: flatWorkgroup },
-    workgroups: [Math.ceil(threads / flatWorkgroup)] as const,
-  };
+/** The workgroups of a dispatch of such a kernel with this number of threads. */
+export function flatWork(threads: number) {
+  return { workgroups: [Math.ceil(threads / FLAT.WORKGROUP_SIZE)] as const };
 }
 
 function leastCommonMultiple(a: number, b: number): number {

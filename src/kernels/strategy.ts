@@ -30,8 +30,6 @@ export interface Strategy {
   readonly headsTogether: number;
   /** Octets of a row that one thread of an embedding takes, with the same token. */
   readonly octetsTogether: number;
-  /** Threads of a workgroup that processes a tensor element by element. */
-  readonly flatWorkgroup: number;
   /** Elements that one dispatch of such a kernel processes. */
   readonly flatElements: number;
   /** Threads that share an octet of columns. */
@@ -70,7 +68,6 @@ const SOFTWARE: Strategy = {
   groupsOfRows: true,
   headsTogether: 1024,
   octetsTogether: 4,
-  flatWorkgroup: 64,
   flatElements: 2 ** 23,
   columnLanes: 1,
   columnWorkgroup: 64,
@@ -92,7 +89,6 @@ const CARD: Strategy = {
   groupsOfRows: false,
   headsTogether: 1,
   octetsTogether: 1,
-  flatWorkgroup: 256,
   flatElements: 2 ** 25,
   columnLanes: 32,
   columnWorkgroup: 256,
@@ -116,7 +112,7 @@ export function strategyFor(
 
 /** The values of a number in all strategies: those of a kernel's constant. */
 export function valuesOf(
-  name: "flatWorkgroup" | "columnLanes" | "columnWorkgroup" | "sumStreams" | "octetsTogether",
+  name: "columnLanes" | "columnWorkgroup" | "sumStreams" | "octetsTogether",
 ): readonly number[] {
   return [...new Set(Object.values(STRATEGIES).map((strategy) => strategy[name]))];
 }

@@ -32,7 +32,7 @@ export function addNoise(pass: KernelPass, { y, bound, seed, step, tensor }: Add
     const octets = (range.end - range.start) / 8;
     pass.dispatch({
       kernel,
-      ...flatWork(pass, octets),
+      ...flatWork(octets),
       operands: { y: flatView(y, range) },
       params: {
         octets,

@@ -45,10 +45,10 @@ export function dropout(pass: KernelPass, io: Dropout): void {
   const kernel = forFormat(kernels, "dropout", x, y);
   for (const range of flatRanges(pass, x)) {
     const octets = (range.end - range.start) / 8;
-    const { constants, workgroups } = flatWork(pass, octets);
+    const { workgroups } = flatWork(octets);
     pass.dispatch({
       kernel,
-      constants: { ...constants, ACCUMULATE: accumulate ? 1 : 0 },
+      constants: { ACCUMULATE: accumulate ? 1 : 0 },
       operands: { x: flatView(x, range), y: flatView(y, range) },
       params: {
         octets,

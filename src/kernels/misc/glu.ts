@@ -48,7 +48,7 @@ export function glu(pass: KernelPass, { activation, gate, up, h }: Glu): void {
         h: flatView(h, range),
       },
       params: { octets },
-      ...flatWork(pass, octets),
+      ...flatWork(octets),
     });
   }
 }

@@ -46,7 +46,7 @@ export function gluBackward(pass: KernelPass, { activation, gate, up, dh }: GluB
         dh: flatView(dh, range),
       },
       params: { octets },
-      ...flatWork(pass, octets),
+      ...flatWork(octets),
     });
   }
 }

@@ -38,10 +38,10 @@ export function randomNormal(pass: KernelPass, io: RandomNormal): void {
   const columns = columnsOf(target.shape);
   for (const range of flatRanges(pass, target)) {
     const octets = (range.end - range.start) / 8;
-    const { constants, workgroups } = flatWork(pass, octets);
+    const { workgroups } = flatWork(octets);
     pass.dispatch({
       kernel,
-      constants: { ...constants, PADDED: columns < target.stride ? 1 : 0 },
+      constants: { PADDED: columns < target.stride ? 1 : 0 },
       operands: { target_values: flatView(target, range) },
       params: {
         octets,

@@ -75,7 +75,7 @@ export function rope(
   for (const { start, end } of ranges(rows, rowsPerDispatch(pass, row_threads, x))) {
     const threads = (end - start) * row_threads;
     pass.dispatch({
-      ...flatWork(pass, threads),
+      ...flatWork(threads),
       kernel,
       operands: { x: rowRange(x, start, end), table },
       params: {

@@ -37,10 +37,10 @@ export function applyUpdate(pass: KernelPass, io: ApplyUpdate): void {
   const key = roundingBy(weight.dtype === "bfloat16" ? rounding : undefined);
   for (const range of flatRanges(pass, weight)) {
     const octets = (range.end - range.start) / 8;
-    const { constants, workgroups } = flatWork(pass, octets);
+    const { workgroups } = flatWork(octets);
     pass.dispatch({
       kernel,
-      constants: { ...constants, ...key.constants },
+      constants: key.constants,
       operands: { weight: flatView(weight, range), update: flatView(update, range) },
       params: {
         octets,

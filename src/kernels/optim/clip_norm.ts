@@ -45,7 +45,7 @@ export function clipNorm(pass: KernelPass, { x, squares: { out, index }, most }:
       kernel,
       operands: { x: flatView(x, range), squares: out },
       params: { octets, index, most },
-      ...flatWork(pass, octets),
+      ...flatWork(octets),
     });
   }
 }

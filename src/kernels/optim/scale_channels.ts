@@ -31,10 +31,10 @@ export function scaleChannels(pass: KernelPass, io: ScaleChannels): void {
   expectShape("scaleChannels", "factors", factors, [count]);
   for (const range of flatRanges(pass, matrix)) {
     const octets = (range.end - range.start) / 8;
-    const { constants, workgroups } = flatWork(pass, octets);
+    const { workgroups } = flatWork(octets);
     pass.dispatch({
       kernel,
-      constants: { ...constants, BY_COLUMNS: channels === "columns" ? 1 : 0 },
+      constants: { BY_COLUMNS: channels === "columns" ? 1 : 0 },
       operands: { matrix: flatView(matrix, range), factors },
       params: {
         octets,

@@ -81,7 +81,7 @@ export function stableSpam(pass: KernelPass, { gradient, state, scratch, step }:
       kernel: clipKernel,
       operands: { x: flatView(gradient, range), figures },
       params: { octets },
-      ...flatWork(pass, octets),
+      ...flatWork(octets),
     });
   }
   sum(pass, { x: gradient, out: figures, index: 2, squared: true });

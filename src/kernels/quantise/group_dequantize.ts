@@ -34,10 +34,10 @@ export function groupDequantize(pass: KernelPass, { source, target }: GroupDequa
   const offset = elementOffset(source);
   for (const range of flatRanges(pass, target)) {
     const octets = (range.end - range.start) / 8;
-    const { constants, workgroups } = flatWork(pass, octets);
+    const { workgroups } = flatWork(octets);
     pass.dispatch({
       kernel,
-      constants: { ...constants, GROUP_SHIFTS: groupShifts(source) },
+      constants: { GROUP_SHIFTS: groupShifts(source) },
       operands: {
         codes: flatView(source, range),
         constants: source.constants!,
