@@ -14,6 +14,7 @@ export const worker: Command = {
   examples: [
     "worker --server http://10.0.0.1:8000 --queue postgres://trainer@10.0.0.1/trainer --key-file key",
   ],
+  opensGpu: true,
   options: workerOptions,
   run,
 };

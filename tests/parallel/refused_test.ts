@@ -72,6 +72,18 @@ Deno.test("what ranks cannot share is refused", () => {
   );
   assertThrows(
     () =>
+      pretrainOptions.parse({
+        model: "llama_nano",
+        data: ["x"],
+        output: "x",
+        shardWeights: true,
+        communicationDataType: "bfloat16",
+      }),
+    OptionsError,
+    "communicationDataType: does not apply to shardWeights: true",
+  );
+  assertThrows(
+    () =>
       finetuneOptions.parse({
         model: "x",
         data: ["x"],
