@@ -1,6 +1,7 @@
 /** What is said of a run whose loss rises, or is not finite. */
 import { option, type Phrase, phrase } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
+import { ranksText } from "../parallel/ranks.ts";
 import type { Saved, StepMetrics } from "./events.ts";
 import type { LossWatch } from "./loss_watch.ts";
 
@@ -12,6 +13,21 @@ const ADVICE = phrase`lower ${option("lr")}, lengthen ${option("warmupSteps")}, 
 export class NotFiniteError extends UserError {
   /** As it appears in a stack trace. */
   override readonly name = "NotFiniteError";
+}
+
+/** Whether a run may go on after a step. */
+export function isFiniteStep({ loss, grad_norm = 0 }: Pick<StepMetrics, "loss" | "grad_norm">) {
+  return Number.isFinite(loss) && Number.isFinite(grad_norm);
+}
+
+/** What these ranks have trained by themselves up to a step is lost. */
+export function ranksNotFiniteError(step: number, ranks: readonly number[]): NotFiniteError {
+  return new NotFiniteError(
+    `step ${step}: what ${ranksText(ranks)} trained by ${
+      ranks.length > 1 ? "themselves" : "itself"
+    } is not finite; what was saved before is whole`,
+    ADVICE,
+  );
 }
 
 /**

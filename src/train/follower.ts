@@ -1,5 +1,7 @@
 /** A rank other than the first: it trains as rank 0 says, and writes and reports nothing. */
+import { collectGarbage } from "../host/collect_garbage.ts";
 import { UserError } from "../options/user_error.ts";
+import { isFiniteStep } from "./divergence.ts";
 import type { Stepping } from "./stepping.ts";
 import type { SubmittedSteps } from "./submitted_steps.ts";
 import type { Team } from "./team.ts";
@@ -18,15 +20,21 @@ export async function follow(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   await stepping.compile();
+  collectGarbage();
+  let isFinite = true;
+  const read = async () => {
+    for (const figures of await submitted.read()) isFinite &&= isFiniteStep(figures);
+  };
   for (;;) {
     switch (await team.nextOrder(signal?.aborted ?? false)) {
       case "step":
         await stepping.take(false);
         // The similarities of refreshes are for the lazy rule.
-        if (submitted.mustRead) await submitted.read();
+        if (submitted.mustRead) await read();
         break;
       case "check":
-        await team.compare(stepping.step);
+        await read();
+        await team.compare(stepping.step, isFinite);
         break;
       case "fetch":
         await team.lend();

@@ -53,10 +53,19 @@ export function assertMeets(path: string, state: RunState, options: RunOptions):
     phrase`checkpoint ${path} belongs to a different run: ${
       option("localSteps")
     } was ${local.local_steps}, is not set`,
-    phrase`resume with ${
+    phrase`resume with ${option("localSteps", local.local_steps)}: between meetings the processes'
+      weights differ, and only an outer step joins them`,
+  );
+}
+
+/** Refuses a checkpoint between two meetings as the last: its weights are one rank's own. */
+export function assertMet(path: string, { step, local, schedule }: RunState, steps: number): void {
+  if (!local || step < steps || step % local.local_steps === 0 || step === schedule?.steps) return;
+  throw new UserError(
+    phrase`checkpoint ${path} is between two meetings of ${
       option("localSteps", local.local_steps)
-    }; its weights and optimizer states are
-      those of processes that have trained by themselves`,
+    }, and the run ends with step ${steps}: its processes would not meet any more`,
+    phrase`give ${option("steps", step + 1)} or more: they meet after the last`,
   );
 }
 

@@ -21,6 +21,7 @@ import { packTensor } from "../numbers/plain.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
 import { PIECE_BYTES, type Ranks, sumBytes, type WireFormat } from "../parallel/ranks.ts";
 import type { Training } from "./build.ts";
+import { type NotFiniteError, ranksNotFiniteError } from "./divergence.ts";
 import {
   createOuterStates,
   keepMet,
@@ -84,10 +85,11 @@ export class LocalSteps {
     return step % this.rates.localSteps === 0 || step === this.last;
   }
 
-  /** The first step after the meeting before this one. */
-  firstOf(step: number): number {
-    const { localSteps } = this.rates;
-    return step - (step - 1) % localSteps;
+  /** If ranks meet after this step, all since they last met: what was due after any is due now. */
+  stepsMetAt(step: number): number[] {
+    if (!this.meetsAt(step)) return [];
+    const count = 1 + (step - 1) % this.rates.localSteps;
+    return Array.from({ length: count }, (_, index) => step - count + 1 + index);
   }
 
   /** Before the first step of a run: the weights are what all ranks begin with. */
@@ -95,14 +97,19 @@ export class LocalSteps {
     return keepMet(this.gpu, this.states);
   }
 
-  /** Takes the outer step that follows `step`. Throws if the others do not come. */
+  /**
+   * Takes the outer step that follows `step`. Throws if the others do not come, and on all of them a
+   * {@link NotFiniteError} if a rank brings what is not finite.
+   */
   async meet(step: number, { stochasticRound, seed }: OptimizerRates): Promise<void> {
     const { gpu, ranks, rates: { outerLr: lr, outerMomentum: mu } } = this;
     const pass = new KernelPass(gpu), constants: Constants = new Map();
     const read = (piece: Piece) => this.#differences(piece, constants);
     const bytes = ({ elements }: Piece) => 4 * elements;
-    for await (const { piece, values } of ahead(this.#pieces, read, { bytes, most: PIECE_BYTES })) {
+    const pieces = ahead(this.#pieces, read, { bytes, most: PIECE_BYTES });
+    for await (const { piece, values, isFinite } of pieces) {
       await ranks.sum(values, this.rates.communicationDataType);
+      if (!areFinite(values)) throw await this.#notFinite(step, isFinite);
       for (const { parameter, rows, element, at, elements } of piece.blocks) {
         const { weight, index: tensor } = parameter, state = this.#states.get(parameter)!;
         const { met, momentum } = state;
@@ -127,7 +134,11 @@ export class LocalSteps {
   async #differences(
     piece: Piece,
     constants: Constants,
-  ): Promise<{ readonly piece: Piece; readonly values: Float32Array<ArrayBuffer> }> {
+  ): Promise<{
+    readonly piece: Piece;
+    readonly values: Float32Array<ArrayBuffer>;
+    readonly isFinite: boolean;
+  }> {
     const values = new Float32Array(piece.elements);
     await Promise.all(piece.blocks.map(async ({ parameter, rows, at }) => {
       const { weight } = parameter, state = this.#states.get(parameter)!;
@@ -138,7 +149,14 @@ export class LocalSteps {
       const before = valuesIn(rows, bytesOfRows(state.met, rows, weight), state.constants);
       for (let i = 0; i < now.length; i++) values[at + i] = before[i] - now[i];
     }));
-    return { piece, values };
+    return { piece, values, isFinite: areFinite(values) };
+  }
+
+  /** The ranks whose own part is not finite, or else all: sums are the same bits on each. */
+  async #notFinite(step: number, isFinite: boolean): Promise<NotFiniteError> {
+    const answers = await this.ranks.gather(Uint8Array.of(Number(isFinite)));
+    const faulty = answers.flatMap(([own], rank) => own === 0 ? [rank] : []);
+    return ranksNotFiniteError(step, faulty.length ? faulty : [...answers.keys()]);
   }
 
   async #constantsOf({ constants }: Tensor): Promise<Uint8Array<ArrayBuffer> | undefined> {
@@ -147,6 +165,12 @@ export class LocalSteps {
     await this.gpu.readInto(constants, bytes);
     return bytes;
   }
+}
+
+function areFinite(values: Float32Array): boolean {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += 0 * values[i]; // NaN of NaN and of infinities
+  return sum === 0;
 }
 
 /** Replaces sums of Δ over `size` ranks by what is added to the weights. */

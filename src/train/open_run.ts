@@ -18,7 +18,7 @@ import type { OnPreparation, PreparationEvent, RankAdviceEvent } from "./events.
 import { assertRoom, planDisk } from "./disk.ts";
 import { gpuMemoryLimit } from "./gpu_memory.ts";
 import { assertFits, failedAllocation } from "./does_not_fit.ts";
-import { assertMeets, openLocal, ownStates, ranksChanged } from "./local_run.ts";
+import { assertMeets, assertMet, openLocal, ownStates, ranksChanged } from "./local_run.ts";
 import type { LocalSteps } from "./local_steps.ts";
 import type { MemoryPlan } from "./plan.ts";
 import type { Recipe, TrainingData } from "./recipe.ts";
@@ -153,7 +153,9 @@ export async function openRun(
   const from = lead ? { data: lead.data, step: state?.step ?? 0 } : state;
   const { prompts, data, warnings: notes } = await openInputs(recipe, onPreparation, from);
   warnings.push(...notes);
-  const { steps, warmupSteps } = data, { lr, scheduler, minLrRatio } = options;
+  const { steps, warmupSteps } = data;
+  if (checkpoint) assertMet(checkpoint.path, state!, steps);
+  const { lr, scheduler, minLrRatio } = options;
   const restarting = withRestarts(recipe, { steps, warmupSteps });
   recipe = restarting.recipe;
   warnings.push(...restarting.notes);

@@ -704,8 +704,8 @@ export interface PretrainOptions {
    */
   readonly resume?: "auto" | (string & Record<never, never>);
   /**
-   * Format in which gradients travel, which are added in float32; bfloat16 halves the bytes and
-   * rounds each process's part and the sum.
+   * Format in which gradients travel, or what local steps have changed; they are added in float32;
+   * bfloat16 halves the bytes and rounds each process's part and the sum.
    * @default float32
    */
   readonly communicationDataType: "float32" | "bfloat16";
@@ -1228,8 +1228,8 @@ export interface FinetuneOptions {
    */
   readonly resume?: "auto" | (string & Record<never, never>);
   /**
-   * Format in which gradients travel, which are added in float32; bfloat16 halves the bytes and
-   * rounds each process's part and the sum.
+   * Format in which gradients travel, or what local steps have changed; they are added in float32;
+   * bfloat16 halves the bytes and rounds each process's part and the sum.
    * @default float32
    */
   readonly communicationDataType: "float32" | "bfloat16";

@@ -11,8 +11,8 @@ const OUTER_LR = 0.7, OUTER_MOMENTUM = 0.9;
 /** The outer optimizer's names are those of the paper. */
 export const parallelFields = section("Several processes", {
   communicationDataType: z.enum(["float32", "bfloat16"]).default("float32").describe(
-    "format in which gradients travel, which are added in float32; bfloat16 halves the bytes and " +
-      "rounds each process's part and the sum",
+    "format in which gradients travel, or what local steps have changed; they are added in float32; " +
+      "bfloat16 halves the bytes and rounds each process's part and the sum",
   ),
   localSteps: z.number().int().min(1).optional().describe(
     "steps that each process takes by itself before all meet in an outer step (DiLoCo's H), for " +

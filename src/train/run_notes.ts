@@ -4,6 +4,9 @@ import { UserError } from "../options/user_error.ts";
 import { wasGiven } from "../options/schema.ts";
 import type { RunOptions, TrainingData } from "./recipe.ts";
 
+/** Steps between meetings from which on we do not advise against the paper's outer momentum. */
+const FEW_LOCAL_STEPS = 100;
+
 /**
  * Once the number of steps is known, and whether anything is held out. Throws a {@link UserError}
  * for options that need evaluations where none is possible.
@@ -22,6 +25,17 @@ export function runNotes(
   if (options.embeddingAdam8bit) {
     const now = option("embeddingOptimizer", "adamw8bit");
     notes.push(phrase`${option("embeddingAdam8bit")} is the former name of ${now}`);
+  }
+  const { localSteps, outerMomentum } = options;
+  if (localSteps !== undefined && localSteps < FEW_LOCAL_STEPS && !given("outerMomentum")) {
+    const [usual, less] = [outerMomentum, 0.5].map((value) => option("outerMomentum", value));
+    notes.push(
+      phrase`${
+        option("localSteps", localSteps)
+      }: below ${FEW_LOCAL_STEPS} the usual ${usual} is too much:
+        with 20 the loss ended above that of one process by itself, and with ${less} below it
+        (docs/parallel.md)`,
+    );
   }
   if (warmupSteps > steps) {
     notes.push(

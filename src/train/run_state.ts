@@ -131,10 +131,11 @@ function upgraded(old: FirstOptimizer): OptimizerShape {
 
 /** The identity of a recipe's run. */
 export function identityOf({ config, shape, rates, objective, options }: Recipe): RunIdentity {
-  // How many processes train it is no part of a run; why gradients wait otherwise is an option.
-  const { exchange: _, shares: __, ...optimizer } = shape.optimizer,
-    { name } = objective ?? crossEntropyObjective;
-  const { layerwise } = options;
+  // How many processes train it is no part of a run; why gradients wait otherwise is an option. Nor is
+  // how many of a step's batches are a process's own.
+  const { exchange: _, shares: __, ...own } = shape.optimizer;
+  const { layerwise, gradientAccumulation } = options, optimizer = { ...own, gradientAccumulation };
+  const { name } = objective ?? crossEntropyObjective;
   return { config, shape: { ...shape, optimizer }, rates, objective: name, layerwise };
 }
 

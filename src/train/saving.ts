@@ -115,7 +115,7 @@ export class Saving {
 
   async #write(given: RunState, results: RunResults): Promise<string> {
     const { gpu, activity, run: { recipe, training, local, team } } = this, { step } = given;
-    await using others = await team?.collectStates();
+    await using others = await team?.collectStates(step);
     const state = local ? { ...given, local: this.#localState(others) } : given;
     const total = this.#bytes;
     const onProgress = (done: number) =>

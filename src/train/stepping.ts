@@ -121,8 +121,7 @@ export class Stepping {
     const { local, team, recipe: { rates } } = this.run;
     if (!local?.meetsAt(step)) return;
     this.activity.report("outer step", step);
-    await local.meet(step, rates);
-    await team?.compare(step);
+    await (team ?? local).meet(step, rates);
   }
 
   /** The next step, of the batches read. */

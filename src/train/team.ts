@@ -7,10 +7,12 @@ import { Crc32 } from "../formats/checkpoint/checksum.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Llama } from "../model/llama.ts";
 import { option, type Phrase, phrase } from "../options/phrase.ts";
+import type { OptimizerRates } from "../optim/rates.ts";
 import { sharesOf } from "../optim/shares.ts";
 import { UserError } from "../options/user_error.ts";
 import { ALONE, gatherText, type Ranks, ranksText, type WireFormat } from "../parallel/ranks.ts";
 import type { Training } from "./build.ts";
+import { NotFiniteError, ranksNotFiniteError } from "./divergence.ts";
 import { Exchange } from "./exchange.ts";
 import type { LocalSteps } from "./local_steps.ts";
 import { outerChecksum } from "./outer_state.ts";
@@ -24,6 +26,8 @@ export type Order = "step" | "check" | "fetch" | "gather" | "save" | "end" | "fa
 const ORDERS: readonly Order[] = ["step", "check", "fetch", "gather", "save", "end", "failed"];
 /** What another rank says in place of an order: go on, or stop. */
 const GO_ON = 0x10, STOP = 0x11;
+/** What it says in place of its checksum once what it has trained is not finite. */
+const NOT_FINITE = "not finite";
 
 /** Bytes that are read at a time for a checksum. */
 const CHECKED_BYTES = 16 << 20;
@@ -32,11 +36,7 @@ const CHECKED_BYTES = 16 << 20;
 export function sharedRecipe(recipe: Recipe, ranks: Ranks | undefined): Recipe {
   const { size, rank } = ranks ?? ALONE;
   if (size === 1) {
-    const { shardStates, shardWeights } = recipe.options;
-    const warnings = shardStates || shardWeights
-      ? [...recipe.warnings, aloneText(shardWeights ? "shardWeights" : "shardStates")]
-      : recipe.warnings;
-    return { ...recipe, warnings };
+    return { ...recipe, warnings: [...recipe.warnings, ...aloneTexts(recipe.options)] };
   }
   const { shape, options } = recipe, { gradientAccumulation, localSteps } = options;
   const { optimizer } = shape;
@@ -61,16 +61,30 @@ export function sharedRecipe(recipe: Recipe, ranks: Ranks | undefined): Recipe {
   return { ...recipe, shape: { ...shape, optimizer: { ...optimizer, ...own } } };
 }
 
-/** Of a run that is one process's: {@link sharedRecipe} shares nothing. */
-function aloneText(name: string): Phrase {
-  return phrase`${option(name, true)} has no effect: one process has nothing to share, and no MPI
-    launcher started several`;
+/** What a run of one process says of options for several. */
+function aloneTexts(options: Recipe["options"]): Phrase[] {
+  const { localSteps, communicationDataType: format } = options;
+  const noEffect = (name: string, value: unknown, why: string) =>
+    phrase`${option(name, value)} has no effect: one process ${why}, and ${NONE}`;
+  const texts: Phrase[] = [];
+  const sharing = (["shardWeights", "shardStates"] as const).find((name) => options[name]);
+  if (sharing) texts.push(noEffect(sharing, true, "has nothing to share"));
+  if (format === "bfloat16") texts.push(noEffect("communicationDataType", format, "sends nothing"));
+  if (localSteps !== undefined) {
+    const own = option("localSteps", localSteps);
+    texts.push(phrase`${own}: one process takes outer steps by itself, since ${NONE}`);
+  }
+  return texts;
 }
+
+const NONE = "no MPI launcher started several";
 
 export class Team {
   readonly exchange: Exchange;
   readonly #stopping = new AbortController();
   #checked: number | undefined;
+  /** The checksum of what ranks that train by themselves last met in. */
+  #met: string | undefined;
   /** Its ranks have gone, each its own way. */
   #dissolved = false;
   /** What is read from other ranks, one after the other. */
@@ -158,9 +172,26 @@ export class Team {
     await ranks.collectShares(bytes, lengths);
   }
 
-  /** Of rank 0, of ranks that train by themselves: the states of the others, for a checkpoint. */
-  async collectStates(): Promise<CollectedStates | undefined> {
+  /** Of ranks that train by themselves: the outer step after this one. */
+  async meet(step: number, rates: OptimizerRates): Promise<void> {
+    try {
+      await this.local!.meet(step, rates);
+    } catch (error) {
+      // All have found the same.
+      this.#dissolved ||= error instanceof NotFiniteError;
+      throw error;
+    }
+    this.#met = undefined;
+    await this.compare(step);
+  }
+
+  /**
+   * Of rank 0, of ranks that train by themselves: the states of the others after this step, for a
+   * checkpoint.
+   */
+  async collectStates(step: number): Promise<CollectedStates | undefined> {
     if (!this.local) return undefined;
+    await this.check(step);
     await this.order("save");
     return await CollectedStates.begin(this.ranks, this.training);
   }
@@ -181,12 +212,18 @@ export class Team {
     this.#checked = step;
   }
 
-  /** Of all: the same, once it is ordered. */
-  async compare(step: number): Promise<void> {
-    const sums = await gatherText(this.ranks, await this.#checksum());
+  /**
+   * Of all: the same, once it is ordered. `isFinite`: what this rank has trained. Of ranks that
+   * exchange gradients rank 0 sees that itself.
+   */
+  async compare(step: number, isFinite = true): Promise<void> {
+    const own = isFinite || !this.local ? await this.#checksum() : NOT_FINITE;
+    const sums = await gatherText(this.ranks, own);
     const others = sums.flatMap((sum, rank) => sum === sums[0] ? [] : [rank]);
     if (!others.length) return;
     this.#dissolved = true;
+    const diverged = others.filter((rank) => sums[rank] === NOT_FINITE);
+    if (diverged.length) throw ranksNotFiniteError(step, diverged);
     throw new UserError(
       `after step ${step} the weights or the optimizer's states of ${ranksText(others)} are not ` +
         `those of rank 0 (CRC-32 ${sums.join(", ")}): their processes no longer train one model`,
@@ -197,7 +234,7 @@ export class Team {
 
   /** Of all that a checkpoint would hold and more than one has. */
   async #checksum(): Promise<string> {
-    if (this.local) return outerChecksum(this.local.states);
+    if (this.local) return this.#met ??= outerChecksum(this.local.states);
     const sum = new Crc32();
     for (const { tensor, keeper } of stateTensors(this.training)) {
       if (keeper !== undefined) continue;

@@ -8,7 +8,7 @@ import type { Evaluation } from "../inference/perplexity.ts";
 import { UserError } from "../options/user_error.ts";
 import { checkpointFolder, readCheckpoint } from "../formats/checkpoint/reader.ts";
 import { Activity } from "./activity.ts";
-import { divergence, notFiniteError } from "./divergence.ts";
+import { divergence, isFiniteStep, notFiniteError } from "./divergence.ts";
 import { Evaluating } from "./evaluating.ts";
 import { follow } from "./follower.ts";
 import type {
@@ -175,9 +175,11 @@ export class TrainingLoop {
     return { type: "done", interrupted, step: this.step, saved: this.saved, summary };
   }
 
-  /** All steps are done, or early stopping has ended the run. */
+  /** All steps are done, or early stopping has ended the run, which only a meeting may. */
   get #isFinished(): boolean {
-    return this.step >= this.opened.data.steps || this.#evaluating.best.exhausted;
+    const { data: { steps }, local } = this.opened;
+    return this.step >= steps ||
+      this.#evaluating.best.exhausted && (local?.meetsAt(this.step) ?? true);
   }
 
   async *#trainSteps(
@@ -234,14 +236,10 @@ export class TrainingLoop {
     return evaluation;
   }
 
-  /** Ranks that train by themselves are evaluated once they have met. */
   get #isEvaluationDue(): boolean {
     const { recipe: { options: { evalEvery } }, data: { stepsPerEpoch }, local } = this.opened;
-    if (!local) return isDue(this.step, evalEvery, stepsPerEpoch);
-    if (!local.meetsAt(this.step)) return false;
-    const first = local.firstOf(this.step);
-    return Array.from({ length: this.step - first + 1 }, (_, index) => first + index)
-      .some((step) => isDue(step, evalEvery, stepsPerEpoch));
+    const steps = local ? local.stepsMetAt(this.step) : [this.step];
+    return steps.some((step) => isDue(step, evalEvery, stepsPerEpoch));
   }
 
   /**
@@ -322,13 +320,12 @@ export class TrainingLoop {
     let diverges = false;
     this.#watch.startAtLeast(this.#evaluating.firstLoss);
     for (const figures of steps) {
-      const { loss, grad_norm = 0 } = figures;
-      if (!Number.isFinite(loss) || !Number.isFinite(grad_norm)) {
+      if (!isFiniteStep(figures)) {
         this.#stepping.spoil();
         throw notFiniteError(figures, this.saved);
       }
-      this.#loss = loss;
-      diverges = this.#watch.add(loss) || diverges;
+      this.#loss = figures.loss;
+      diverges = this.#watch.add(figures.loss) || diverges;
     }
     let evaluation: Evaluation | undefined, failure: { error: unknown } | undefined;
     try {

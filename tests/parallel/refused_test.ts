@@ -56,8 +56,9 @@ Deno.test("what ranks cannot share is refused", () => {
   const recipe = (gradientAccumulation: number, accumulatorQuant = false, localSteps?: number) =>
     ({
       options: { gradientAccumulation, localSteps },
+      warnings: [],
       shape: { optimizer: { gradientAccumulation, accumulatorQuant } } as TrainingShape,
-    }) as Recipe;
+    }) as unknown as Recipe;
   assertEquals(sharedRecipe(recipe(4), ranks).shape.optimizer.exchange, true);
   assertEquals(sharedRecipe(recipe(3), ALONE).shape.optimizer.exchange, undefined);
   assertThrows(() => sharedRecipe(recipe(3), ranks), UserError, "gradientAccumulation: 3");
