@@ -1,11 +1,11 @@
 /** `doctor`: reports this machine's adapter and limits, what is missing, and how to install it. */
 import { describeAdapter, findAdapter } from "../gpu/adapter.ts";
-import { Gpu } from "../gpu/gpu.ts";
 import { defineOptions } from "../options/schema.ts";
 import { UserError } from "../options/user_error.ts";
 import { advise } from "./advice.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 import { diagnose, type Diagnosis, type SelfTest } from "./diagnosis.ts";
+import { openChosenGpu } from "./open_gpu.ts";
 import { selfTest } from "./self_test.ts";
 import { cardLines, pciCards, vulkanCards } from "../host/cards.ts";
 import { inspectSystem } from "../host/system.ts";
@@ -41,7 +41,7 @@ async function run(_options: unknown, io: Io): Promise<number> {
 /** Runs a kernel and checks its result: a device that opens need not compute correctly. */
 async function runSelfTest(): Promise<SelfTest> {
   try {
-    const gpu = await Gpu.open();
+    const gpu = await openChosenGpu();
     try {
       return await selfTest(gpu);
     } finally {

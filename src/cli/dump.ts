@@ -2,11 +2,11 @@
 import { z } from "../packages/zod.ts";
 import { Safetensors, writeSafetensors } from "../formats/safetensors.ts";
 import { UserError } from "../options/user_error.ts";
-import { Gpu } from "../gpu/gpu.ts";
 import { LlamaForCausalLM } from "../inference/llama_for_causal_lm.ts";
 import { defineOptions, section } from "../options/schema.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 import { foundModel } from "./found_model.ts";
+import { openChosenGpu } from "./open_gpu.ts";
 
 const options = defineOptions({
   fields: section("Files", {
@@ -35,7 +35,7 @@ export const dump: Command = {
 async function run(options: DumpOptions, io: Io): Promise<number> {
   const { inputIds, labels, batch, length } = await readInputs(options.inputs);
   await foundModel(options, io);
-  using gpu = await Gpu.open();
+  using gpu = await openChosenGpu();
   const model = await LlamaForCausalLM.fromPretrained(options.model, { gpu });
   const { logits, loss, gradients } = await model.lossAndGradients(inputIds, labels, {
     batch,

@@ -2,10 +2,10 @@
 import { type AdapterDescription, adapterName } from "../gpu/adapter.ts";
 import {
   type Card,
-  CARD_VARIABLES,
   cardLines,
   dealtCard,
   environmentOf,
+  isSelected,
   pciCards,
   vulkanCards,
 } from "../host/cards.ts";
@@ -30,15 +30,16 @@ export async function chooseGpu(wanted: string): Promise<void> {
  */
 export async function dealGpu(): Promise<void> {
   const place = placeOnMachine();
-  if (place === undefined || TOLD.some((name) => variable(name))) return;
+  if (place === undefined || isSelected(variable)) return;
   const cards = await vulkanCards() ?? [], card = dealtCard(cards, place);
   if (card) choose(card, cards);
 }
 
-/** By its index, or a part of its name that no other has. */
+/** By its index, or a part of its name that no other has: 4090 is no index. */
 export function namedCard(wanted: string, cards: readonly Card[]): Card {
-  const found = /^\d+$/.test(wanted)
-    ? cards.slice(Number(wanted), Number(wanted) + 1)
+  const index = /^\d+$/.test(wanted) ? Number(wanted) : NaN;
+  const found = index < cards.length
+    ? [cards[index]]
     : cards.filter(({ name }) => name.toLowerCase().includes(wanted.toLowerCase()));
   if (found.length === 1) return found[0];
   if (!cards.length) {
@@ -51,9 +52,6 @@ export function namedCard(wanted: string, cards: readonly Card[]): Card {
     "give the number of one, or a part of its name that no other has",
   );
 }
-
-/** Variables by which somebody has chosen a card, or a driver. */
-const TOLD = [...CARD_VARIABLES, "NVIDIA_VISIBLE_DEVICES", "VK_DRIVER_FILES", "VK_ICD_FILENAMES"];
 
 const CANNOT = "this machine offers no choice of cards";
 const HINT =
@@ -72,14 +70,15 @@ function choose(card: Card, cards: readonly Card[]): void {
 }
 
 /** Throws unless the card that was opened is of the kind of the one that was chosen, if one was. */
-export function assertChosen(opened: AdapterDescription): void {
-  if (
-    !chosen || Number(opened.vendor) === chosen.vendor && Number(opened.device) === chosen.device
-  ) {
+export function assertChosen(
+  opened: AdapterDescription,
+  card: Pick<Card, "name" | "vendor" | "device"> | undefined = chosen,
+): void {
+  if (!card || Number(opened.vendor) === card.vendor && Number(opened.device) === card.device) {
     return;
   }
   throw new UserError(
-    `${chosen.name} was chosen, and the driver has opened ${adapterName(opened)}`,
+    `${card.name} was chosen, and the driver has opened ${adapterName(opened)}`,
     HINT,
   );
 }

@@ -1,6 +1,5 @@
 /** `memory`: the memory that a training run would need, without running it. */
 import { findAdapter } from "../gpu/adapter.ts";
-import { Gpu } from "../gpu/gpu.ts";
 import { PURPOSES } from "../gpu/tensor.ts";
 import { CONSUMER_CARD } from "../gpu/capabilities.ts";
 import type { LlamaConfig } from "../model/config.ts";
@@ -18,6 +17,7 @@ import { type Command, EXIT, type Io } from "./command.ts";
 import { showFits } from "./fit_table.ts";
 import { showTable } from "./memory_table.ts";
 import { showTrial } from "./memory_trial.ts";
+import { openChosenGpu } from "./open_gpu.ts";
 
 export const memory: Command = {
   name: "memory",
@@ -37,7 +37,7 @@ export const memory: Command = {
 async function run(options: MemoryOptions, io: Io): Promise<number> {
   // Part of the workspace depends on the kernels chosen for this adapter; without one, assume a
   // card's.
-  const gpu = await findAdapter() ? await Gpu.open() : null;
+  const gpu = await findAdapter() ? await openChosenGpu() : null;
   const capabilities = gpu?.capabilities ?? CONSUMER_CARD;
   const card = capabilities.software ? CONSUMER_CARD : capabilities;
   gpu?.close();

@@ -25,6 +25,19 @@ const LIST = "list";
 /** The environment variables that {@link environmentOf} sets. */
 export const CARD_VARIABLES: readonly string[] = [SELECT, PRIME, ONLY];
 
+/** Variables by which somebody chooses a card, or a driver, for a process. */
+export const SELECTIONS: readonly string[] = [
+  ...CARD_VARIABLES,
+  "NVIDIA_VISIBLE_DEVICES",
+  "VK_DRIVER_FILES",
+  "VK_ICD_FILENAMES",
+];
+
+/** Whether somebody has. `all` cards are no choice: CUDA's images come with that. */
+export function isSelected(read: (name: string) => string | undefined): boolean {
+  return SELECTIONS.some((name) => !["", "all"].includes(read(name) ?? ""));
+}
+
 /** The environment of a process that prints the cards to stderr when it asks for one, and ends. */
 export const LISTING: Readonly<Record<string, string>> = {
   [SELECT]: LIST,

@@ -2,17 +2,9 @@
  * Whether ranks seem to train on one card. WebGPU gives every process the card that the driver names
  * first, and nothing that tells two cards of a kind apart; so this goes by what each was told.
  */
-import { CARD_VARIABLES } from "../host/cards.ts";
+import { SELECTIONS } from "../host/cards.ts";
 import { gatherText, type Ranks, ranksText } from "../parallel/ranks.ts";
 import { variable } from "../parallel/launch.ts";
-
-/** Variables that choose a card, or a driver, for a process. */
-const SELECTIONS = [
-  ...CARD_VARIABLES,
-  "NVIDIA_VISIBLE_DEVICES",
-  "VK_DRIVER_FILES",
-  "VK_ICD_FILENAMES",
-];
 
 /** Where a rank is, and what it was told of its card. */
 export interface RankPlace {

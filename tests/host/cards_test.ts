@@ -1,8 +1,14 @@
 /** The cards of a machine, and which of them a process is given. */
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
-import { namedCard } from "../../src/cli/gpu_choice.ts";
-import { dealtCard, environmentOf, parseCards, pciCards } from "../../src/host/cards.ts";
+import { assertChosen, namedCard } from "../../src/cli/gpu_choice.ts";
+import {
+  dealtCard,
+  environmentOf,
+  isSelected,
+  parseCards,
+  pciCards,
+} from "../../src/host/cards.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import { placeOnMachine } from "../../src/parallel/launch.ts";
 
@@ -36,12 +42,34 @@ Deno.test("a card is chosen by its number, or by what no other has in its name",
   assertStringIncludes(refused("radeon"), "several cards have that in their name");
   assertStringIncludes(refused("0", []), "this machine offers no choice of cards");
   assertEquals(parseCards("error: no Vulkan"), undefined);
+  // A number that is no index is a part of a name.
+  assertEquals(namedCard("770", LISTED).slot, "0000:00:02.0");
 });
 
 Deno.test("the driver is told by ids, or of two cards of a kind by the slot", () => {
   const of = (index: number) => Object.values(environmentOf(LISTED[index], LISTED));
   assertEquals(of(2), ["8086:4680", undefined, "1"]);
   assertEquals(of(1), [undefined, "pci-0000_0a_00_0", "1"]);
+});
+
+Deno.test("whoever sets a variable has chosen, but not by NVIDIA's `all`", () => {
+  const told = (variables: Record<string, string>) => isSelected((name) => variables[name]);
+  assertEquals(told({ PATH: "/bin", NVIDIA_VISIBLE_DEVICES: "all", DRI_PRIME: "" }), false);
+  for (const name of ["NVIDIA_VISIBLE_DEVICES", "DRI_PRIME", "VK_DRIVER_FILES"]) {
+    assertEquals(told({ [name]: "1" }), true);
+  }
+});
+
+Deno.test("another model of card than was chosen is refused", () => {
+  const opened = { vendor: "4098", device: "29600", description: "AMD Radeon RX 6900 XT" };
+  const described = { ...opened, architecture: "", software: false, features: [] };
+  assertChosen(described, undefined);
+  assertChosen(described, LISTED[1]);
+  assertThrows(
+    () => assertChosen(described, LISTED[2]),
+    UserError,
+    "Intel(R) UHD Graphics 770 (ADL-S GT1) was chosen, and the driver has opened AMD Radeon RX 6900 XT",
+  );
 });
 
 Deno.test("ranks of a machine are dealt its cards of one kind", () => {
