@@ -25,7 +25,10 @@ const EAGER_MS = 0.5;
 const PAUSE_MS = 10, PAUSE_SHARE = 1 / 20;
 /** Milliseconds until the first word of a wait; later ones take twice as long each. */
 const NOTICE_MS = 30_000;
-/** Milliseconds for which those that do not come are waited for once the run is to stop. */
+/**
+ * Milliseconds for which those that do not come are waited for once the run is to stop, at least, or
+ * as long as the longest time from one meeting to the next: a step may be long on one of them alone.
+ */
 const STOP_MS = 20_000;
 
 /** Bytes of a status or a request, of either library, and more. */
@@ -37,7 +40,10 @@ const TAG = 1;
 export interface WhileWaiting {
   /** Called after half a minute, a minute, two, and so on, with what it waits for. */
   readonly onWait?: (message: string) => void;
-  /** Once aborted, those that have not come 20 seconds later are given up: the operation fails. */
+  /**
+   * Once aborted, those that have not come 20 seconds later, or after the longest time between two
+   * operations so far if that is more, are given up: the operation fails.
+   */
   readonly signal?: AbortSignal;
 }
 
@@ -55,6 +61,9 @@ export class Meeting {
   #count = 0;
   /** When the run was first known to be stopping. */
   #aborted: number | undefined;
+  /** When the last meeting was, and milliseconds from one to the next at most. */
+  #last: number | undefined;
+  #longest = 0;
   readonly #own: Place = new Float64Array(3);
   readonly #outgoing: readonly Message[];
   readonly #incoming: readonly Message[];
@@ -90,6 +99,9 @@ export class Meeting {
       symbols.MPI_Isend(place, place.byteLength, byte, rank, TAG, world, request);
     }
     await this.#wait();
+    const now = performance.now();
+    this.#longest = Math.max(this.#longest, now - (this.#last ?? now));
+    this.#last = now;
     const lengths: number[] = Array(this.size).fill(bytes);
     for (const { rank, place } of this.#incoming) [, , lengths[rank]] = place;
     return lengths;
@@ -97,7 +109,8 @@ export class Meeting {
 
   /** Until those of the others are here and its own have left, or one of the others is elsewhere. */
   async #wait(): Promise<void> {
-    const { waiting: { onWait }, times: { noticeMs, stopMs } } = this;
+    const { waiting: { onWait }, times: { noticeMs } } = this;
+    const stopMs = Math.max(this.times.stopMs, this.#longest);
     const begun = performance.now(), incoming = new Set(this.#incoming);
     const outgoing = new Set(this.#outgoing);
     let notice = noticeMs, apart: Message | undefined;
