@@ -47,8 +47,8 @@ const NETWORKS: readonly Network[] = [
 ];
 
 /**
- * Bytes a second of gradients that are read from a card, and that a process adds up and writes back,
- * measured on the software adapter: between two cards they were not.
+ * Bytes a second of gradients that are read from a card, as measured on the software adapter, and that a
+ * process adds up and writes back, which we assume.
  */
 const READ = 1.9e9, HOST = 1e9;
 /** Of an exchange: a meeting, the parts, the sums. */

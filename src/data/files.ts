@@ -70,9 +70,12 @@ export async function listFiles(specs: readonly DataSpec[], hub?: HubOptions): P
   const [first, ...others] = files.filter(({ looksLike }) => looksLike);
   if (first) {
     const more = others.length ? ` (and ${others.length} more)` : "";
+    const ending = more
+      ? "their names the ending .jsonl, or .json of a list,"
+      : `its name the ending ${first.looksLike}`;
     notes.push(
       `data ${first.path}${more}: begins as JSON but is read as text, with its punctuation and field ` +
-        `names; name it ${first.looksLike} to train on its texts alone`,
+        `names; give ${ending} to train on its texts alone`,
     );
   }
   return { files, notes };

@@ -188,13 +188,13 @@ Deno.test("a note says of a text file that begins as JSON how it is read", async
       `data ${
         join(folder, name)
       }${more}: begins as JSON but is read as text, with its punctuation ` +
-      `and field names; name it ${ending} to train on its texts alone`;
+      `and field names; give ${ending} to train on its texts alone`;
     const notesOf = async (...names: string[]) =>
       (await listFiles(names.map((name) => join(folder, name)))).notes;
     assertEquals(await notesOf("a.txt", "b.md", "c.txt"), [
-      note("a.txt", " (and 1 more)", ".jsonl"),
+      note("a.txt", " (and 1 more)", "their names the ending .jsonl, or .json of a list,"),
     ]);
-    assertEquals(await notesOf("b.md"), [note("b.md", "", ".json")]);
+    assertEquals(await notesOf("b.md"), [note("b.md", "", "its name the ending .json")]);
     assertEquals(await notesOf("c.txt", "d.jsonl"), []);
   });
 });
