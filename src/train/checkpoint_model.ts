@@ -14,7 +14,8 @@ import { finetuneRecipe } from "./finetune_recipe.ts";
 import type { PretrainOptions } from "./options.ts";
 import { pretrainRecipe } from "./pretrain_recipe.ts";
 import { resumedRecipe } from "./resumed_recipe.ts";
-import { assertSameRun, identityOf, readRunState } from "./run_state.ts";
+import { assertSameRun, identityOf } from "./run_identity.ts";
+import { readRunState } from "./run_state.ts";
 import type { SaveProgress } from "../export/checkpoint_model.ts";
 
 /** A run whose newest checkpoint is saved as a model, or one of its checkpoints. */

@@ -26,14 +26,8 @@ import { withRestarts } from "./restarting.ts";
 import { resumedRecipe } from "./resumed_recipe.ts";
 import { resumedSchedule, type RunSchedule } from "./resumed_schedule.ts";
 import { openInputs } from "./run_inputs.ts";
-import {
-  assertSameBase,
-  assertSameRun,
-  changedRates,
-  identityOf,
-  readRunState,
-  type RunState,
-} from "./run_state.ts";
+import { assertSameRun, changedRates, identityOf } from "./run_identity.ts";
+import { assertSameBase, readRunState, type RunState } from "./run_state.ts";
 import type { SamplePrompt } from "./samples.ts";
 import { startingPoint } from "./start.ts";
 import { restoreTensors } from "./state.ts";

@@ -7,7 +7,7 @@ import { gatherText, type Ranks, ranksText } from "../parallel/ranks.ts";
 import { VERSION } from "../product.ts";
 import type { OpenRun } from "./open_run.ts";
 import { outerRates } from "./local_run.ts";
-import { identity, identityOf, leavesOf, named } from "./run_state.ts";
+import { identity, identityOf, leavesOf, named } from "./run_identity.ts";
 
 /** What must be the same, by its name: parts of the identity, options, or words for people. */
 type Marks = Readonly<Record<string, string>>;

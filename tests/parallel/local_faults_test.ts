@@ -12,7 +12,8 @@ import {
   type PretrainOptions,
   pretrainOptions,
 } from "../../src/train/options.ts";
-import { changedRates, identityOf, type RunState } from "../../src/train/run_state.ts";
+import { changedRates, identityOf } from "../../src/train/run_identity.ts";
+import type { RunState } from "../../src/train/run_state.ts";
 import { runNotes } from "../../src/train/run_notes.ts";
 import type { Recipe } from "../../src/train/recipe.ts";
 import type { Stepping } from "../../src/train/stepping.ts";
