@@ -6,11 +6,11 @@ import { type Command, EXIT, type Io } from "./command.ts";
 
 export const worker: Command = {
   name: "worker",
-  summary: "run jobs of a training server on this machine, too",
+  summary: "also run a server's jobs on this machine",
   details:
-    "Takes jobs of a server that was started with --queue, which both name: models and data come " +
-    "from the server, checkpoints and results go there. Runs until interrupted; what runs is then " +
-    "saved, and goes on elsewhere.",
+    "Takes jobs from a server started with the same --queue. Models and data come from the server, " +
+    "checkpoints and results go there. Runs until interrupted; a running job is then saved and " +
+    "continues elsewhere.",
   examples: [
     "worker --server http://10.0.0.1:8000 --queue postgres://trainer@10.0.0.1/trainer --key-file key",
   ],

@@ -18,7 +18,8 @@ export async function writeAtomically(
   path: string,
   write: (file: Deno.FsFile) => Promise<void>,
 ): Promise<void> {
-  const temporary = `${path}.${Deno.pid}.tmp`;
+  // Of one name each: several may write to the same path at the same time, also in one process.
+  const temporary = `${path}.${crypto.randomUUID().slice(0, 8)}.tmp`;
   try {
     const file = await Deno.open(temporary, { write: true, create: true, truncate: true });
     try {

@@ -1,7 +1,14 @@
 /** A job on a worker's machine, from its lease to its end. */
 import { join } from "../../packages/std_path.ts";
 import type { Exit, StartTraining, TrainingProcess } from "../jobs/training_process.ts";
-import { type Claimed, INPUTS, type Orders, type Report, RUN } from "../pool/protocol.ts";
+import {
+  type Claimed,
+  INPUTS,
+  LEASE_LOST,
+  type Orders,
+  type Report,
+  RUN,
+} from "../pool/protocol.ts";
 import type { ServerLog } from "../server_log.ts";
 import type { StepEvent } from "../../train/events.ts";
 import type { WorkerEvent } from "../worker/protocol.ts";
@@ -25,13 +32,22 @@ export interface JobParts {
   readonly stop: AbortSignal;
 }
 
+/** Milliseconds that an answer to a report may take at least, however short the lease. */
+const SHORTEST_MS = 5000;
+
 export class Job {
+  /** Ends whatever the job does here; the reason is what is wrong. */
+  readonly #cut = new AbortController();
+  /** The server no longer listens to it. */
   readonly #lost = new AbortController();
   readonly #outbox: Outbox;
   readonly #root: string;
   readonly #lease: string;
   #process: TrainingProcess | undefined;
   #lastStep: StepEvent | undefined;
+  /** What the run came to: told of together with its end. */
+  readonly #outcome: WorkerEvent[] = [];
+  #isEnding = false;
 
   constructor(readonly claimed: Claimed, readonly parts: JobParts) {
     const { lease, seconds } = claimed;
@@ -43,26 +59,24 @@ export class Job {
         parts.onAlive();
         if (stop) this.#process?.stop();
       },
-      onLost: (refusal) => {
-        parts.log.warn(`a job was given up: ${refusal.message}`, { lease });
-        this.#lost.abort(refusal);
-        this.#process?.kill();
-      },
+      onFault: (error) => this.#giveUp(error),
     }, Math.min(2000, seconds * 1000 / 4));
   }
 
-  /** Never throws. */
-  async run(): Promise<void> {
+  /** Never throws; resolves to whether nothing on this machine, or between it and the server, failed. */
+  async run(): Promise<boolean> {
     const { log, stop } = this.parts, { lease } = this.claimed;
     const onStop = () => this.#process?.stop();
     stop.addEventListener("abort", onStop);
     try {
       const exit = await this.#run();
-      await this.#outbox.close();
       const left = stop.aborted ? "was stopped" : undefined;
-      await this.#report({ events: [], end: { ...exit, left } });
+      this.#isEnding = true;
+      await this.#outbox.close({ ...exit, left }, this.#outcome);
+      this.#cut.signal.throwIfAborted();
+      return true;
     } catch (error) {
-      await this.#failed(error as Error);
+      return await this.#failed((this.#cut.signal.reason ?? error) as Error);
     } finally {
       stop.removeEventListener("abort", onStop);
       await Deno.remove(this.#root, { recursive: true }).catch((error) => {
@@ -71,26 +85,47 @@ export class Job {
     }
   }
 
-  async #failed(error: Error): Promise<void> {
-    if (this.#lost.signal.aborted) return;
-    const { lease } = this.claimed;
-    this.parts.log.fault(error, { lease });
+  #giveUp(error: unknown): void {
+    if (error instanceof Refusal && error.code === LEASE_LOST) this.#lost.abort(error);
+    this.#cut.abort(error);
     this.#process?.kill();
+  }
+
+  /** As {@link run}. */
+  async #failed(error: Error): Promise<boolean> {
+    this.#giveUp(error);
     await this.#process?.exit;
-    await this.#outbox.close();
-    if (error instanceof Refusal) return;
+    const { claimed: { lease }, parts: { log } } = this;
+    if (this.#lost.signal.aborted) {
+      // Of a report that was sent again, the first may have arrived.
+      if (this.#isEnding) log.info("the server has no such lease any more", { lease });
+      else log.warn(`a job was given up: ${error.message}`, { lease });
+      await this.#outbox.close();
+      return true;
+    }
+    log.fault(error, { lease });
     const left = `could not go on: ${error.message}`;
     const end = { code: 1, signal: null, log: error.stack ?? "", left };
-    await this.#report({ events: [], end }).catch(() => {}); // its lease ends anyway
+    if (!await this.#outbox.close(end)) {
+      await this.#report({ events: [], end }).catch(() => {}); // its lease ends anyway
+    }
+    return false;
   }
 
   async #run(): Promise<Exit> {
-    const signal = this.#lost.signal, { claimed, parts } = this;
-    await parts.inputs.bring(claimed, this.#root, {
-      signal,
-      onShare: (share) => this.#outbox.add({ type: "preparation", what: "fetching inputs", share }),
-    });
-    if (parts.stop.aborted) return { code: 0, signal: null, log: "" };
+    const { claimed, parts } = this, { signal } = this.#cut;
+    try {
+      await parts.inputs.bring(claimed, this.#root, {
+        signal: AbortSignal.any([signal, parts.stop]),
+        onShare: (share) =>
+          this.#outbox.add({ type: "preparation", what: "fetching inputs", share }),
+      });
+      parts.stop.throwIfAborted();
+    } catch (error) {
+      if (error !== parts.stop.reason) throw error;
+      return { code: 0, signal: null, log: "" };
+    }
+    signal.throwIfAborted();
     const process = this.#process = parts.startTraining(this.#task());
     const uploads = new Uploads({
       client: parts.client,
@@ -98,6 +133,7 @@ export class Job {
       root: this.#root,
       origins: claimed.origins,
       signal,
+      onFault: (error) => this.#giveUp(error),
     });
     for await (const event of process.events) await this.#relay(event, uploads);
     const exit = await process.exit;
@@ -116,10 +152,10 @@ export class Job {
         `checkpoint-${event.step}`,
         () => this.#outbox.add(...step?.step === event.step ? [step, event] : [event]),
       );
-    } else {
+    } else if (event.type === "done" || event.type === "failure") {
       if (event.type === "done" && !event.interrupted) await uploads.result();
-      this.#outbox.add(event);
-    }
+      this.#outcome.push(event);
+    } else this.#outbox.add(event);
   }
 
   /** The task with this machine's paths. */
@@ -142,7 +178,13 @@ export class Job {
   }
 
   async #report(body: Report): Promise<Orders> {
-    const signal = this.#lost.signal;
-    return await this.parts.client.json("POST", `${this.#lease}/reports`, { body, signal });
+    // A call that hangs must not outlast the lease.
+    const silence = Math.max(SHORTEST_MS, this.claimed.seconds * 1000 / 3);
+    const { signal } = this.#lost;
+    return await this.parts.client.json("POST", `${this.#lease}/reports`, {
+      body,
+      signal,
+      silence,
+    });
   }
 }

@@ -4,6 +4,13 @@ import { count } from "../../train/fields.ts";
 import { defineOptions, section } from "../../options/schema.ts";
 import { logFormatField, queueField } from "../options.ts";
 
+/** Of a machine: its workers are this and a number. */
+export const workerName = z.string().regex(/^[\w.-]{1,48}$/, {
+  error: "must be 1 to 48 letters, digits, `.`, `_` or `-`",
+}).refine((name) => name !== "server", {
+  error: "must not be `server`, as the server's own workers are called",
+});
+
 export const workerOptions = defineOptions({
   fields: {
     ...section("Server", {
@@ -15,9 +22,7 @@ export const workerOptions = defineOptions({
       ).meta({ value: "file" }),
     }),
     ...section("This machine", {
-      name: z.string().regex(/^[\w.-]{1,48}$/, {
-        error: "must be 1 to 48 letters, digits, `.`, `_` or `-`",
-      }).optional().describe("how the server names this machine").meta({
+      name: workerName.optional().describe("how the server names this machine").meta({
         value: "name",
         derived: "the machine's own name",
       }),

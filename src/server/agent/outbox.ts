@@ -1,7 +1,7 @@
 /** What a worker tells its server of a job: events in their order, and that it is alive. */
 import type { WorkerEvent } from "../worker/protocol.ts";
 import type { Orders, Report } from "../pool/protocol.ts";
-import { Refusal } from "./server_client.ts";
+import { delay } from "./server_client.ts";
 
 /** Most characters of events in a report; a request takes a megabyte. */
 const MOST = 256 * 1024;
@@ -13,8 +13,8 @@ export interface OutboxHooks {
   send(report: Report): Promise<Orders>;
   /** After each report that has arrived. */
   onOrders(orders: Orders): void;
-  /** The server has given the job to another, or it is over. */
-  onLost(reason: Refusal): void;
+  /** A report was refused: no further one is sent. */
+  onFault(error: unknown): void;
 }
 
 export class Outbox {
@@ -23,7 +23,8 @@ export class Outbox {
   #moment: WorkerEvent | undefined;
   #news = Promise.withResolvers<void>();
   #closed = false;
-  readonly #ended: Promise<void>;
+  #end: Report["end"];
+  readonly #ended: Promise<boolean>;
 
   /** Reports every `beatMs` milliseconds at least. */
   constructor(readonly hooks: OutboxHooks, readonly beatMs: number) {
@@ -38,24 +39,30 @@ export class Outbox {
     this.#news.resolve();
   }
 
-  /** Resolves when everything has arrived. */
-  async close(): Promise<void> {
+  /**
+   * Sends what is left, and the end in one report with these last events: a server that restarted
+   * between two would lack one of them. Resolves to whether all has arrived.
+   */
+  async close(end?: Report["end"], last: readonly WorkerEvent[] = []): Promise<boolean> {
+    this.add(...last);
+    this.#end = end;
     this.#closed = true;
     this.#news.resolve();
-    await this.#ended;
+    return await this.#ended;
   }
 
-  async #run(): Promise<void> {
+  async #run(): Promise<boolean> {
     try {
-      while (!this.#closed || this.#events.length) {
-        if (!this.#events.length) await this.#newsOr(this.beatMs);
-        if (!this.#closed) await wait(GATHER_MS);
+      while (!this.#closed || this.#events.length || this.#end) {
+        if (!this.#events.length && !this.#closed) await this.#newsOr(this.beatMs);
+        if (!this.#closed) await delay(GATHER_MS);
         this.#news = Promise.withResolvers();
         await this.#report();
       }
+      return true;
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      this.hooks.onLost(error);
+      this.hooks.onFault(error);
+      return false;
     }
   }
 
@@ -69,8 +76,10 @@ export class Outbox {
     }
     const moment = this.#moment;
     this.#moment = undefined;
-    const orders = await this.hooks.send({ events: moment ? [...events, moment] : events });
+    const isLast = events.length === this.#events.length, end = isLast ? this.#end : undefined;
+    const orders = await this.hooks.send({ events: moment ? [...events, moment] : events, end });
     this.#events.splice(0, events.length);
+    if (end) this.#end = undefined;
     this.hooks.onOrders(orders);
   }
 
@@ -81,5 +90,3 @@ export class Outbox {
     clearTimeout(timer);
   }
 }
-
-const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

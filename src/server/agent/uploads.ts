@@ -4,12 +4,10 @@ import { isThere } from "../../files/stat.ts";
 import { checkpointSteps } from "../../formats/checkpoint/reader.ts";
 import { FILES_MISSING, reprDigest, RUN, type Traveller } from "../pool/protocol.ts";
 import { filesBelow, staysBehind, travellerOf } from "../pool/travellers.ts";
-import { Refusal, type ServerClient } from "./server_client.ts";
+import { FILE_MS, Refusal, type ServerClient } from "./server_client.ts";
 
 /** Texts of a result that name files of this machine. */
 const NAMES_PATHS = /\.(json|md|html)$/;
-/** Milliseconds for which a file may be under way. */
-const FILE_MS = 24 * 3600_000;
 
 export interface UploadPlaces {
   readonly client: ServerClient;
@@ -20,6 +18,8 @@ export interface UploadPlaces {
   /** What places below it are on the server. */
   readonly origins: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
+  /** Called once, when nothing further can be sent. */
+  readonly onFault: (error: unknown) => void;
 }
 
 /** A run's folder as it was at one moment. */
@@ -42,11 +42,10 @@ export class Uploads {
    * Resolves when the run may go on and remove it.
    */
   async checkpoint(name: string, onSent: () => void): Promise<void> {
-    const snapshot = await this.#take([name]);
-    if (!snapshot) return;
-    if (this.#waiting) await remove(this.#waiting.snapshot.folder);
+    const snapshot = await this.#take([name]), before = this.#waiting;
     this.#waiting = { snapshot, onSent };
-    this.#sending ??= this.#sendAll().finally(() => this.#sending = undefined);
+    this.#sending ??= this.#sendAll();
+    if (before) await remove(before.snapshot.folder);
   }
 
   /** Resolves when all that waits has been sent; throws what kept it from that. */
@@ -58,8 +57,7 @@ export class Uploads {
   /** Sends the result and whatever else the run has left. */
   async result(): Promise<void> {
     await this.idle();
-    const snapshot = await this.#take(["model", "adapter"]);
-    if (snapshot) await this.#send(snapshot);
+    await this.#send(await this.#take(["model", "adapter"]));
   }
 
   async #sendAll(): Promise<void> {
@@ -71,11 +69,14 @@ export class Uploads {
       }
     } catch (error) {
       this.#fault = error;
+      this.places.onFault(error);
+    } finally {
+      this.#sending = undefined;
     }
   }
 
   /** Folders by links to their files, which do not change; loose files, which grow, as copies. */
-  async #take(folders: readonly string[]): Promise<Snapshot | undefined> {
+  async #take(folders: readonly string[]): Promise<Snapshot> {
     const run = join(this.places.root, RUN);
     const folder = join(this.places.root, "sent", String(++this.#count));
     await Deno.mkdir(folder, { recursive: true });
@@ -122,7 +123,9 @@ export class Uploads {
     while (true) {
       for (const file of files) await this.#put(join(folder, file.path), file);
       try {
-        await client.json("POST", `${lease}/commits`, { body: { files, keep }, signal });
+        // The server syncs all of it.
+        const body = { files, keep }, silence = FILE_MS;
+        await client.json("POST", `${lease}/commits`, { body, signal, silence });
         return await remove(folder);
       } catch (error) {
         // The server has restarted meanwhile.
@@ -135,10 +138,10 @@ export class Uploads {
     const { client, lease, signal } = this.places;
     const name = place.split("/").map(encodeURIComponent).join("/");
     await client.json("PUT", `${lease}/files/${name}`, {
-      file: async () => (await Deno.open(path)).readable,
-      headers: { "content-length": String(bytes), "repr-digest": reprDigest(sha256) },
+      file: path,
+      headers: { "x-file-size": String(bytes), "repr-digest": reprDigest(sha256) },
       signal,
-      timeout: FILE_MS,
+      silence: FILE_MS,
     });
   }
 }

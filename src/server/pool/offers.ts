@@ -25,8 +25,8 @@ const LONGEST = 24 * 3600 - 1;
 export interface OffersOptions {
   /** `postgres://user@host/database`. */
   readonly url: string;
-  /** Seconds without a sign of life after which an offer is made again. */
-  readonly lease: number;
+  /** Seconds without a sign of life after which an offer is made again; only its server says so. */
+  readonly lease?: number;
   /** A fault of the connection, which is tried again. */
   readonly onFault: (message: string) => void;
 }
@@ -49,11 +49,11 @@ export class Offers {
     boss.on("error", (error) => onFault(error.message));
     try {
       await boss.start();
-      const heartbeatSeconds = Math.max(SHORTEST_HEARTBEAT, Math.ceil(lease));
+      const heartbeatSeconds = Math.max(SHORTEST_HEARTBEAT, Math.ceil(lease ?? 0));
       const limits = { retryLimit: 1000, expireInSeconds: LONGEST, heartbeatSeconds };
       // Exclusive: of each job there is one offer at most.
       await boss.createQueue(QUEUE, { policy: "exclusive", ...limits });
-      await boss.updateQueue(QUEUE, limits);
+      if (lease !== undefined) await boss.updateQueue(QUEUE, limits);
     } catch (error) {
       await boss.stop({ graceful: false }).catch(() => {});
       throw new UserError(
