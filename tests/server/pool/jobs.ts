@@ -41,7 +41,7 @@ export class Jobs {
         training_file: this.file,
         hyperparameters: {
           ...{ steps: this.steps, batch_size: 2, seq_len: 24, rank: 16, update_proj_gap: 7 },
-          ...{ weight_group_size: 64, save_every: 5, eval_every: 15, eval_share: 0.02 },
+          ...{ weight_group_size: 64, save_every: 4, eval_share: 0 },
         },
       },
     }) as Json;
