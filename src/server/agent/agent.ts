@@ -108,7 +108,7 @@ async function work(worker: Worker, offers: WorkersOffers, parts: Parts): Promis
   }
 }
 
-/** Resolves to whether this worker may take another at once. */
+/** Resolves to false if something on this machine kept the job from going on. */
 async function take(
   offer: Offer,
   worker: Worker,
@@ -132,11 +132,11 @@ async function take(
     // Someone else has it, or it no longer waits; if it does, the server offers it again.
     if (stop.aborted || code === "job_not_waiting" || code === LEASE_LOST) {
       await offers.remove(offer).catch(() => {});
-      return true;
+    } else {
+      // It is offered again when nobody has touched the offer for long.
+      log.error(`the server does not give a job that it offers: ${message}`, fields);
     }
-    // It is offered again when nobody has touched the offer for long.
-    log.error(`the server does not give a job that it offers: ${message}`, fields);
-    return false;
+    return true;
   }
   log.info("a job begins", fields);
   const onAlive = () => void offers.touch(offer).catch(() => {}); // the server decides, not the offer
@@ -169,9 +169,8 @@ function machineName(): string {
     own = Deno.hostname();
   } catch {
     throw new UserError(
-      phrase`Deno lacks the permission to read this machine's name: add --allow-sys=hostname, or give ${
-        option("name")
-      }`,
+      phrase`${option("name")}: Deno may not read this machine's name`,
+      phrase`permit sys=hostname, or give a name: ${option("name", "machine-b")}`,
     );
   }
   const { success, error } = workerName.safeParse(own);
