@@ -20,16 +20,19 @@ struct Params {
   factor_shift: u32,   // of the texture
   row_quads: u32,      // row stride of gradient, in quads
   sequence: u32,       // first sequence in first_keys
-  accumulate: u32,     // 1 adds to gradient
+  accumulate: u32,     // 1 adds sums
+  last: u32,           // 1 writes gradient, else sums
   has_first_keys: u32, // 0 or 1
 }
 
-// dk or dv, whose units have no member: they sum over the heads that share them. Instead of dq.
+// dk or dv, whose units have no member: they sum over the heads that share them. Instead of dq. What
+// several dispatches add up is kept in float32: gradient is rounded once.
 override OF_KEYS: bool;
 
 @group(0) @binding(0) var factor: texture_storage_2d<rgba32uint, read>;    // k, q or dout
 @group(0) @binding(1) var scores: texture_storage_2d<rgba32float, read>;   // p or ds
 @group(0) @binding(2) var<storage, read_write> gradient: array<Quad>;      // dq, dk or dv
+@group(0) @binding(3) var<storage, read_write> sums: array<vec4<f32>>;     // (T, D) of dk or dv
 @group(1) @binding(0) var<uniform> params: Params;
 
 const FACTOR = 0u;
@@ -69,7 +72,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     start = first_key_of(rows_at + own / 8u * 8u) / 8u * 8u;
     end = min(own + 4u, params.length);
   }
-  var sums = Sums();
+  var products = Sums();
   for (var member = 0u; member < members; member++) {
     let head = select(at.key_head, at.head + member, OF_KEYS);
     let y = scores_of(pair + member);
@@ -87,8 +90,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
       // @unroll
       for (var o = 0u; o < HEAD_OCTETS; o++) {
         let factors = octets(FACTOR, factor_at, o);
-        sums[2u * o] += factors.low * part;
-        sums[2u * o + 1u] += factors.high * part;
+        products[2u * o] += factors.low * part;
+        products[2u * o + 1u] += factors.high * part;
       }
     }
   }
@@ -98,10 +101,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   for (var r = 0u; r < rows; r++) {
     // @unroll
     for (var d = 0u; d < HEAD_QUADS; d++) {
-      let place = (at.base + own + r) * params.row_quads + head * HEAD_QUADS + d;
-      var sum = row_of(sums[d], r);
-      if (params.accumulate == 1u) { sum += unpack(gradient[place]); }
-      gradient[place] = pack(sum);
+      var sum = row_of(products[d], r);
+      let kept = (own + r) * HEAD_QUADS + d;
+      if (params.accumulate == 1u) { sum += sums[kept]; }
+      if (params.last == 1u) {
+        gradient[(at.base + own + r) * params.row_quads + head * HEAD_QUADS + d] = pack(sum);
+      } else {
+        sums[kept] = sum;
+      }
     }
   }
 }

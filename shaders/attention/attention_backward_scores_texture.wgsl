@@ -8,7 +8,7 @@
 
 struct Params {
   count: u32,          // units of this and all earlier dispatches
-  first: u32,          // first unit of this dispatch: (eight queries, key/value head, member)
+  first: u32,          // first unit of this dispatch: (keys, eight queries, key/value head, member)
   heads: u32,          // H
   group: u32,          // H / K
   length: u32,         // T
@@ -81,14 +81,19 @@ fn store_four(queries: Queries, key: u32, sums: mat4x4<f32>) {
   store(queries, key + 3u, sums[3]);
 }
 
-// A thread takes eight queries of a head and all keys that they see, eight at a time.
+// Most keys of a thread: of long sequences the textures hold few queries.
+const THREAD_KEYS = 1024u;
+
+// A thread takes eight queries of a head and, of so many keys, those that they see, eight at a time.
 @compute @workgroup_size(WORKGROUP_SIZE)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let unit = params.first + id.x;
   if (unit >= params.count) { return; }
   let pairs = params.key_heads * params.members;
   let at = pair_at(unit % pairs);
-  let block = unit / pairs;
+  let blocks = (params.end_query - params.first_query + 7u) / 8u;
+  let block = unit / pairs % blocks;
+  let first_key = unit / pairs / blocks * THREAD_KEYS;
 
   let last = params.length - 1u;
   let query = params.first_query + 8u * block;
@@ -99,8 +104,8 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     heads_at(at.base + four_rows(query, last), params.q_shift, params.q_quads, at.head);
   let high_at =
     heads_at(at.base + four_rows(query + 4u, last), params.q_shift, params.q_quads, at.head);
-  let end = min(query + 8u, params.length);
-  for (var key = low.first.x / 8u * 8u; key < end; key += 8u) {
+  let end = min(min(query + 8u, params.length), first_key + THREAD_KEYS);
+  for (var key = max(low.first.x / 8u * 8u, first_key); key < end; key += 8u) {
     let keys_at =
       heads_at(at.base + four_rows(key, last), params.k_shift, params.k_quads, at.key_head);
     let more_at =

@@ -26,8 +26,8 @@ struct Params {
 @group(0) @binding(0) var q: texture_storage_2d<rgba32uint, read>;        // (B·Tq, H·D)
 @group(0) @binding(1) var k: texture_storage_2d<rgba32uint, read>;        // (B·keyLength, K·D)
 @group(0) @binding(2) var v: texture_storage_2d<rgba32uint, read>;        // (B·keyLength, K·D)
-@group(0) @binding(4) var<storage, read_write> out: array<Quad>;          // (B·Tq, H·D)
-@group(0) @binding(5) var<storage, read_write> logsumexp: array<f32>;     // (B·Tq, H)
+@group(0) @binding(3) var<storage, read_write> out: array<Quad>;          // (B·Tq, H·D)
+@group(0) @binding(4) var<storage, read_write> logsumexp: array<f32>;     // (B·Tq, H)
 @group(1) @binding(0) var<uniform> params: Params;
 
 const Q = 0u;

@@ -1,9 +1,9 @@
 // Shared by the attention kernels for software adapters. A thread owns four rows (queries, or keys
 // whose gradients it sums; eight where it keeps no sums) of one head and loops over as many columns
-// at a time: products are 4 × 4 matrices in registers, without sharing or barriers. On a processor, whose "registers" are
-// in its L1 cache, this beats tiles in workgroup memory; on a card the sums of four rows would not
-// fit. Operands are copied to textures as they are, because a software adapter reads a texture up to
-// eight times faster than a buffer.
+// at a time: products are 4 × 4 matrices in registers, without sharing or barriers. On a processor,
+// whose "registers" are in its L1 cache, this beats tiles in workgroup memory; on a card the sums of
+// four rows would not fit. Operands are copied to textures as they are, because a software adapter
+// reads a texture up to eight times faster than a buffer.
 // @use bfloat16 | float32
 // @use fours
 // @const HEAD_QUADS   D / 4

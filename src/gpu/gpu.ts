@@ -147,7 +147,7 @@ export class Gpu implements Allocator {
     return { ...spec, texture };
   }
 
-  /** Releases memory, which can be reused after the next submit. */
+  /** Releases memory, which can be reused after the next submit; nothing of a memory plan. */
   release(made: Tensor | TextureTensor): void {
     if ("texture" in made) {
       if (!made.texture) return;
@@ -157,7 +157,13 @@ export class Gpu implements Allocator {
       return;
     }
     const { buffer } = made;
-    if (!buffer) return;
+    if (buffer === null) return;
+    if (buffer === undefined) {
+      throw new GpuError(
+        "release: expected a tensor or a texture",
+        "what a record holds is released one by one, or with the Scope it was allocated through",
+      );
+    }
     const purpose = this.#purposes.get(buffer);
     if (!purpose) throw new GpuError(`release: ${made.name} was already released`);
     this.#purposes.delete(buffer);

@@ -42,8 +42,8 @@ export function flatView(tensor: Tensor, { start, end }: Range): Tensor {
 export const FLAT = { WORKGROUP_SIZE: 256 };
 
 /** The workgroups of a dispatch of such a kernel with this number of threads. */
-export function flatWork(threads: number) {
-  return { workgroups: [Math.ceil(threads / FLAT.WORKGROUP_SIZE)] as const };
+export function flatWorkgroups(threads: number): number {
+  return Math.ceil(threads / FLAT.WORKGROUP_SIZE);
 }
 
 function leastCommonMultiple(a: number, b: number): number {

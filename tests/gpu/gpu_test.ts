@@ -6,6 +6,7 @@ import { KernelPass } from "../../src/gpu/pass.ts";
 import { PipelineCache } from "../../src/gpu/pipelines.ts";
 import { Profiler } from "../../src/gpu/profiler.ts";
 import { Scope } from "../../src/gpu/scope.ts";
+import type { Tensor } from "../../src/gpu/tensor.ts";
 import { download, gpuTest, upload } from "../support.ts";
 
 /** y[0] = y[0] · 2 + step: the order of dispatches shows in the result. */
@@ -152,6 +153,9 @@ own("every byte is accounted for, and given back once", async (gpu) => {
   gpu.release(kept);
   assertEquals(gpu.account.live, 0);
   assertThrows(() => gpu.release(kept), GpuError, "kept was already released");
+  // What holds tensors is none, and would stay unnoticed.
+  const record = { kept } as unknown as Tensor;
+  assertThrows(() => gpu.release(record), GpuError, "release: expected a tensor or a texture");
 });
 
 own("what was released is refused when it is used, and the device works on", async (gpu) => {

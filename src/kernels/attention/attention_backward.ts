@@ -30,9 +30,9 @@ const keyKernelsFor = tiledKernels("keys", "attention_backward_keys", keysCode);
 
 /**
  * The gradients of causal attention over whole sequences, from recomputed probabilities: one kernel
- * for delta, one for dq, one for dk and dv. Dao 2023, algorithm 2. On software adapters long
- * sequences take several dispatches, and gradients are rounded to their format after each. Throws
- * {@link ShapeError} on operands that do not match.
+ * for delta, one for dq, one for dk and dv. Dao 2023, algorithm 2. On software adapters gradients of
+ * heads and sequences that are too large for a workspace take several dispatches, and are rounded to
+ * their format after each. Throws {@link ShapeError} on operands that do not match.
  */
 export function attentionBackward(pass: KernelPass, io: AttentionBackward): void {
   expectOperands(io);

@@ -25,12 +25,14 @@ const productKernels = kernelByFormat("attention_backward_product_texture", prod
 
 /** Rows of a thread of a product, as in the WGSL. */
 const THREAD_ROWS = 4;
+/** Keys of a thread of scores, as in the WGSL: long sequences then have work for all cores. */
+const THREAD_KEYS = 1024;
 
 /** Dispatches of a kernel over some units. */
 interface Work extends Pick<Required<Dispatch>, "kernel" | "constants" | "operands" | "params"> {
   readonly units: number;
-  /** Rows of each, which go with up to all others of a sequence. */
-  readonly rows: number;
+  /** Most pairs of a query and a key of each. */
+  readonly pairs: number;
 }
 
 /**
@@ -51,13 +53,8 @@ export function attentionBackwardTexture(
       "createAttentionWorkspace needs backward: true",
     );
   }
-  const { p, ds } = workspace.backward;
-  const textures = {
-    q: workspace.q,
-    k: workspace.k,
-    v: workspace.v,
-    dout: workspace.backward.dout,
-  };
+  const kept = workspace.backward, { p, ds } = kept;
+  const textures = { q: workspace.q, k: workspace.k, v: workspace.v, dout: kept.dout };
   const staged = Object.entries({ q, k, v, dout }).map(([name, source]) => {
     const target = textures[name as keyof typeof textures];
     return { source, target, length, capacity: length };
@@ -72,10 +69,10 @@ export function attentionBackwardTexture(
   const operands = [{ tensor: q, rows: length }, { tensor: k, rows: length }];
   for (const { start, end } of ranges(batch, sequencesPerRange(pass, batch, operands, held))) {
     for (const each of staged) stage(pass, each, start, end);
-    for (const { accumulate, ...slice } of slices(pass, p, io, end - start)) {
+    for (const { accumulate, last, ...slice } of slices(kept, io, end - start)) {
       const shape = { heads, group: heads / keyValueHeads, length, sequence: start };
-      const record = ({ kernel, units, rows, constants, operands, params }: Work) => {
-        const atOnce = THREADS * unitsPerDispatch(pass, THREADS * rows * length * headSize);
+      const record = ({ kernel, units, pairs, constants, operands, params }: Work) => {
+        const atOnce = THREADS * unitsPerDispatch(pass, THREADS * pairs * headSize);
         for (const { start: first, end: count } of ranges(units, atOnce)) {
           pass.dispatch({
             kernel,
@@ -91,30 +88,39 @@ export function attentionBackwardTexture(
       const scores = (GRADIENT: 0 | 1, operands: Work["operands"]) =>
         record({
           kernel: scoreKernel,
-          units: key_heads * members * blocksOf(queries),
-          rows: SCORES_BLOCK,
+          units: key_heads * members * blocksOf(queries) * Math.ceil(length / THREAD_KEYS),
+          pairs: SCORES_BLOCK * Math.min(length, THREAD_KEYS),
           constants: { GRADIENT },
           operands: { ...operands, delta },
           params: { q_quads, k_quads, q_shift, k_shift, pair_stride, scale },
         });
-      const product = (OF_KEYS: 0 | 1, gradient: Tensor, operands: Work["operands"]) =>
+      const product = (
+        OF_KEYS: 0 | 1,
+        { gradient, ...operands }: Work["operands"] & { readonly gradient: Tensor },
+      ) =>
         record({
           kernel: productKernel,
           units: OF_KEYS
             ? key_heads * Math.ceil(length / THREAD_ROWS)
             : key_heads * members * Math.ceil(queries / THREAD_ROWS),
-          rows: OF_KEYS ? members * THREAD_ROWS : THREAD_ROWS,
+          pairs: THREAD_ROWS * (OF_KEYS ? members * queries : length),
           constants: { OF_KEYS },
           operands: { ...operands, gradient: rowRange(gradient, start * length, end * length) },
           params: OF_KEYS
-            ? { factor_quads: q_quads, factor_shift: q_shift, row_quads: k_quads, accumulate }
-            : { factor_quads: k_quads, factor_shift: k_shift, row_quads: q_quads, accumulate: 0 },
+            ? { factor_quads: q_quads, factor_shift: q_shift, row_quads: k_quads, accumulate, last }
+            : {
+              factor_quads: k_quads,
+              factor_shift: k_shift,
+              row_quads: q_quads,
+              accumulate: 0,
+              last: 1,
+            },
         });
       scores(0, { left: textures.q, right: textures.k, p: ds, /* never read */ scores: p });
-      product(1, dv, { factor: textures.dout, scores: p });
+      product(1, { gradient: dv, sums: kept.dv, factor: textures.dout, scores: p });
       scores(1, { left: textures.dout, right: textures.v, p, scores: ds });
-      product(1, dk, { factor: textures.q, scores: ds });
-      product(0, dq, { factor: textures.k, scores: ds });
+      product(1, { gradient: dk, sums: kept.dk, factor: textures.q, scores: ds });
+      product(0, { gradient: dq, sums: kept.dk, factor: textures.k, scores: ds });
     }
   }
 }

@@ -115,7 +115,12 @@ export function rowsPerWalk({ gpu }: KernelPass, { step, rounds }: Walk): number
 }
 
 /** Splits the queries of all heads that share keys into walks of at most `rows` rows. */
-export function* groupWalks(group: number, length: number, { step }: Walk, rows: number) {
+export function* groupWalks(
+  group: number,
+  length: number,
+  { step }: Pick<Walk, "step">,
+  rows: number,
+) {
   const members = Math.floor(rows / (step * Math.ceil(length / step)));
   for (const { start: first_member, end: end_member } of ranges(group, Math.max(1, members))) {
     for (const { start: first_query, end: end_query } of ranges(length, rows)) {

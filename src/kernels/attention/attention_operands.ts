@@ -18,6 +18,13 @@ export interface AttentionWorkspace {
     readonly p: TextureTensor;
     /** Their gradients. */
     readonly ds: TextureTensor;
+    /**
+     * (T·D) float32: what the heads and queries so far add to dk of one key/value head, which is
+     * rounded once. One element if p holds all that share keys.
+     */
+    readonly dk: Tensor;
+    /** The same for dv. */
+    readonly dv: Tensor;
   };
 }
 

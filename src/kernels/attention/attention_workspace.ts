@@ -3,7 +3,7 @@ import type { Allocator, TextureTensor } from "../../gpu/allocator.ts";
 import { bytesOf, padded } from "../../numbers/layout.ts";
 import { alignedSequences, type HeadShape } from "./attention_heads.ts";
 import type { AttentionWorkspace } from "./attention_operands.ts";
-import { scoresTexture } from "./attention_slices.ts";
+import { createScores } from "./attention_slices.ts";
 import {
   columnsOf,
   MOST_COLUMNS,
@@ -78,8 +78,7 @@ function createTextures(
     ...staged,
     backward: {
       dout: texture("dout", queries),
-      p: scoresTexture(allocator, "p", options),
-      ds: scoresTexture(allocator, "ds", options),
+      ...createScores(allocator, options),
     },
   };
 }

@@ -3,7 +3,7 @@ import type { KernelPass } from "../../gpu/pass.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
 import { columnsOf } from "../../numbers/layout.ts";
 import { saltedSeed } from "../salts.ts";
-import { FLAT, flatRanges, flatView, flatWork } from "../flat.ts";
+import { FLAT, flatRanges, flatView, flatWorkgroups } from "../flat.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
 
 const kernels = kernelByFormat("add_noise", code, { constants: FLAT });
@@ -32,7 +32,7 @@ export function addNoise(pass: KernelPass, { y, bound, seed, step, tensor }: Add
     const octets = (range.end - range.start) / 8;
     pass.dispatch({
       kernel,
-      ...flatWork(octets),
+      workgroups: [flatWorkgroups(octets)],
       operands: { y: flatView(y, range) },
       params: {
         octets,

@@ -4,7 +4,7 @@ import { UserError } from "../../options/user_error.ts";
 import type { KernelPass } from "../../gpu/pass.ts";
 import { expectShape, type Tensor } from "../../gpu/tensor.ts";
 import { saltedSeed } from "../salts.ts";
-import { FLAT, flatRanges, flatView, flatWork } from "../flat.ts";
+import { FLAT, flatRanges, flatView, flatWorkgroups } from "../flat.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
 import { FLAG } from "../shader.ts";
 
@@ -45,7 +45,6 @@ export function dropout(pass: KernelPass, io: Dropout): void {
   const kernel = forFormat(kernels, "dropout", x, y);
   for (const range of flatRanges(pass, x)) {
     const octets = (range.end - range.start) / 8;
-    const { workgroups } = flatWork(octets);
     pass.dispatch({
       kernel,
       constants: { ACCUMULATE: accumulate ? 1 : 0 },
@@ -59,7 +58,7 @@ export function dropout(pass: KernelPass, io: Dropout): void {
         step: step >>> 0,
         tensor: tensor >>> 0,
       },
-      workgroups,
+      workgroups: [flatWorkgroups(octets)],
     });
   }
 }

@@ -1,7 +1,7 @@
 import code from "../../../shaders/misc/glu.wgsl" with { type: "text" };
 import type { KernelPass } from "../../gpu/pass.ts";
 import { expectShape, type Tensor } from "../../gpu/tensor.ts";
-import { FLAT, flatRanges, flatView, flatWork } from "../flat.ts";
+import { FLAT, flatRanges, flatView, flatWorkgroups } from "../flat.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
 
 /** Activation of the gate: SwiGLU, or GEGLU, exact or with the tanh approximation (Shazeer 2020). */
@@ -48,7 +48,7 @@ export function glu(pass: KernelPass, { activation, gate, up, h }: Glu): void {
         h: flatView(h, range),
       },
       params: { octets },
-      ...flatWork(octets),
+      workgroups: [flatWorkgroups(octets)],
     });
   }
 }

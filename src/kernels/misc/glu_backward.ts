@@ -1,7 +1,7 @@
 import code from "../../../shaders/misc/glu_backward.wgsl" with { type: "text" };
 import type { KernelPass } from "../../gpu/pass.ts";
 import { expectShape, type Tensor } from "../../gpu/tensor.ts";
-import { FLAT, flatRanges, flatView, flatWork } from "../flat.ts";
+import { FLAT, flatRanges, flatView, flatWorkgroups } from "../flat.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
 import type { GateActivation } from "./glu.ts";
 
@@ -46,7 +46,7 @@ export function gluBackward(pass: KernelPass, { activation, gate, up, dh }: GluB
         dh: flatView(dh, range),
       },
       params: { octets },
-      ...flatWork(octets),
+      workgroups: [flatWorkgroups(octets)],
     });
   }
 }

@@ -2,7 +2,7 @@ import code from "../../../shaders/misc/random_normal.wgsl" with { type: "text" 
 import type { KernelPass } from "../../gpu/pass.ts";
 import { columnsOf } from "../../numbers/layout.ts";
 import type { Tensor } from "../../gpu/tensor.ts";
-import { FLAT, flatRanges, flatView, flatWork } from "../flat.ts";
+import { FLAT, flatRanges, flatView, flatWorkgroups } from "../flat.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
 import { FLAG } from "../shader.ts";
 
@@ -38,7 +38,6 @@ export function randomNormal(pass: KernelPass, io: RandomNormal): void {
   const columns = columnsOf(target.shape);
   for (const range of flatRanges(pass, target)) {
     const octets = (range.end - range.start) / 8;
-    const { workgroups } = flatWork(octets);
     pass.dispatch({
       kernel,
       constants: { PADDED: columns < target.stride ? 1 : 0 },
@@ -53,7 +52,7 @@ export function randomNormal(pass: KernelPass, io: RandomNormal): void {
         step: step >>> 0,
         tensor: tensor >>> 0,
       },
-      workgroups,
+      workgroups: [flatWorkgroups(octets)],
     });
   }
 }

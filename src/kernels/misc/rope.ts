@@ -4,7 +4,7 @@ import type { KernelPass } from "../../gpu/pass.ts";
 import { columnsOf, rowsOf } from "../../numbers/layout.ts";
 import { expectDType, expectShape, rowRange, type Tensor } from "../../gpu/tensor.ts";
 import { forFormat, type KernelByFormat, kernelByFormat } from "../format.ts";
-import { FLAT, flatWork } from "../flat.ts";
+import { FLAT, flatWorkgroups } from "../flat.ts";
 import { ranges, rowsPerDispatch } from "../ranges.ts";
 import { strategyFor } from "../strategy.ts";
 import { shader } from "../shader.ts";
@@ -75,7 +75,7 @@ export function rope(
   for (const { start, end } of ranges(rows, rowsPerDispatch(pass, row_threads, x))) {
     const threads = (end - start) * row_threads;
     pass.dispatch({
-      ...flatWork(threads),
+      workgroups: [flatWorkgroups(threads)],
       kernel,
       operands: { x: rowRange(x, start, end), table },
       params: {

@@ -2,7 +2,7 @@ import code from "../../../shaders/optim/apply_update.wgsl" with { type: "text" 
 import type { KernelPass } from "../../gpu/pass.ts";
 import { elementOffset } from "../../numbers/layout.ts";
 import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
-import { FLAT, flatRanges, flatView, flatWork } from "../flat.ts";
+import { FLAT, flatRanges, flatView, flatWorkgroups } from "../flat.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
 import { roundingBy, STOCHASTIC, type StochasticRounding } from "../quantise/group_format.ts";
 import { groupUpdate } from "../quantise/group_update.ts";
@@ -37,7 +37,6 @@ export function applyUpdate(pass: KernelPass, io: ApplyUpdate): void {
   const key = roundingBy(weight.dtype === "bfloat16" ? rounding : undefined);
   for (const range of flatRanges(pass, weight)) {
     const octets = (range.end - range.start) / 8;
-    const { workgroups } = flatWork(octets);
     pass.dispatch({
       kernel,
       constants: key.constants,
@@ -48,7 +47,7 @@ export function applyUpdate(pass: KernelPass, io: ApplyUpdate): void {
         decay,
         ...key.params,
       },
-      workgroups,
+      workgroups: [flatWorkgroups(octets)],
     });
   }
 }

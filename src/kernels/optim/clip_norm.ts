@@ -3,7 +3,7 @@ import type { KernelPass } from "../../gpu/pass.ts";
 import { expectDType, type Tensor } from "../../gpu/tensor.ts";
 import { elementsOf } from "../../numbers/layout.ts";
 import { ShapeError } from "../../numbers/shape_error.ts";
-import { FLAT, flatRanges, flatView, flatWork } from "../flat.ts";
+import { FLAT, flatRanges, flatView, flatWorkgroups } from "../flat.ts";
 import { shader } from "../shader.ts";
 
 const kernel = shader("clip_norm", code, { constants: FLAT });
@@ -45,7 +45,7 @@ export function clipNorm(pass: KernelPass, { x, squares: { out, index }, most }:
       kernel,
       operands: { x: flatView(x, range), squares: out },
       params: { octets, index, most },
-      ...flatWork(octets),
+      workgroups: [flatWorkgroups(octets)],
     });
   }
 }

@@ -1,7 +1,7 @@
 import code from "../../../shaders/optim/scale_channels.wgsl" with { type: "text" };
 import type { KernelPass } from "../../gpu/pass.ts";
 import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
-import { FLAT, flatRanges, flatView, flatWork } from "../flat.ts";
+import { FLAT, flatRanges, flatView, flatWorkgroups } from "../flat.ts";
 import { FLAG, shader } from "../shader.ts";
 import { type Channels, channelsOf } from "./channel_squares.ts";
 
@@ -31,7 +31,6 @@ export function scaleChannels(pass: KernelPass, io: ScaleChannels): void {
   expectShape("scaleChannels", "factors", factors, [count]);
   for (const range of flatRanges(pass, matrix)) {
     const octets = (range.end - range.start) / 8;
-    const { workgroups } = flatWork(octets);
     pass.dispatch({
       kernel,
       constants: { BY_COLUMNS: channels === "columns" ? 1 : 0 },
@@ -43,7 +42,7 @@ export function scaleChannels(pass: KernelPass, io: ScaleChannels): void {
         row_step: channels === "rows" ? 1 : 0,
         alpha,
       },
-      workgroups,
+      workgroups: [flatWorkgroups(octets)],
     });
   }
 }

@@ -6,7 +6,7 @@ import thresholdCode from "../../../shaders/optim/stable_spam_threshold.wgsl" wi
 };
 import type { KernelPass } from "../../gpu/pass.ts";
 import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
-import { FLAT, flatRanges, flatView, flatWork } from "../flat.ts";
+import { FLAT, flatRanges, flatView, flatWorkgroups } from "../flat.ts";
 import { sum } from "../misc/sum.ts";
 import { shader } from "../shader.ts";
 import { scaleChannels } from "./scale_channels.ts";
@@ -81,7 +81,7 @@ export function stableSpam(pass: KernelPass, { gradient, state, scratch, step }:
       kernel: clipKernel,
       operands: { x: flatView(gradient, range), figures },
       params: { octets },
-      ...flatWork(octets),
+      workgroups: [flatWorkgroups(octets)],
     });
   }
   sum(pass, { x: gradient, out: figures, index: 2, squared: true });

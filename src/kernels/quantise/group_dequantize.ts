@@ -3,7 +3,7 @@ import type { KernelPass } from "../../gpu/pass.ts";
 import { elementOffset } from "../../numbers/layout.ts";
 import { expectDType, expectShape, type Tensor } from "../../gpu/tensor.ts";
 import { forFormat, kernelByFormat } from "../format.ts";
-import { FLAT, flatRanges, flatView, flatWork } from "../flat.ts";
+import { FLAT, flatRanges, flatView, flatWorkgroups } from "../flat.ts";
 import { type GroupType, kernelsByGroup } from "./group_format.ts";
 import { groupShifts } from "../octet.ts";
 import { FLAG } from "../shader.ts";
@@ -34,7 +34,6 @@ export function groupDequantize(pass: KernelPass, { source, target }: GroupDequa
   const offset = elementOffset(source);
   for (const range of flatRanges(pass, target)) {
     const octets = (range.end - range.start) / 8;
-    const { workgroups } = flatWork(octets);
     pass.dispatch({
       kernel,
       constants: { GROUP_SHIFTS: groupShifts(source) },
@@ -48,7 +47,7 @@ export function groupDequantize(pass: KernelPass, { source, target }: GroupDequa
         first_octet: (offset + range.start) / 8,
         group_octets: source.groupSize! / 8,
       },
-      workgroups,
+      workgroups: [flatWorkgroups(octets)],
     });
   }
 }

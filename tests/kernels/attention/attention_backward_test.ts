@@ -1,6 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ShapeError } from "../../../src/numbers/shape_error.ts";
 import { KernelPass } from "../../../src/gpu/pass.ts";
+import { Scope } from "../../../src/gpu/scope.ts";
 import { attention, createAttentionWorkspace } from "../../../src/kernels/attention/attention.ts";
 import { attentionBackward } from "../../../src/kernels/attention/attention_backward.ts";
 import {
@@ -165,7 +166,8 @@ gpuTest(
       delta: upload(gpu, "delta", [length, 2]),
     };
     const options = { ...shape, variant: "texture", backward: true } as const;
-    const workspace = createAttentionWorkspace(gpu, options)!;
+    using scope = new Scope(gpu);
+    const workspace = createAttentionWorkspace(scope, options)!;
     runPass(gpu, (pass) => {
       attention(pass, { ...io, ...shape, workspace });
       attentionBackward(pass, { ...io, ...shape, workspace });
@@ -174,7 +176,7 @@ gpuTest(
       // Sums of products of size 1 that may cancel.
       assertClose(name, await download(gpu, io[name]), expected[name], { atol: 2e-5, rtol: 1e-5 });
     }
-    for (const made of [...Object.values(io), ...Object.values(workspace)]) gpu.release(made);
+    for (const made of Object.values(io)) gpu.release(made);
   },
 );
 

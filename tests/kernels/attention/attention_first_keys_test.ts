@@ -78,7 +78,7 @@ const CASES: Record<string, Case> = {
     formats: ["float32", "bfloat16"],
     loopRounds: [undefined, 2000],
   },
-  // Not in bfloat16: dk and dv would be rounded after each of some 40 dispatches.
+  // Not in bfloat16: tiles would round dk and dv after each of some 40 dispatches.
   "packed examples, head by head and block by block": {
     shape: training(EXAMPLES, 8, 1, 32),
     loopRounds: [300, 1],
