@@ -77,6 +77,7 @@ export async function openParts(
     serverLog,
     models,
     store,
+    own,
     materialize: (model) =>
       saveCheckpoint(model, { options, store, serverLog, log, storage, models, room: retention }),
   });
@@ -130,6 +131,7 @@ export async function openParts(
       room: retention,
     },
     stop: async () => {
+      leases.pool?.stop(); // before its leases are left
       await Promise.all([streams.close(), jobs.stop(), inference.stop()]);
     },
     close: () => kept.disposeAsync(),

@@ -12,6 +12,7 @@ import type { Alternative } from "../train/does_not_fit.ts";
 import type { MemoryPlan } from "../train/plan.ts";
 import type { SizedRun } from "../train/sizing.ts";
 import type { ProgressEvent } from "../train/events.ts";
+import type { OwnPlace } from "./jobs/slots.ts";
 import type { ServerOptions } from "./options.ts";
 import type { ServerLog } from "./server_log.ts";
 import type { EventRecord, FileRecord, JobKind, JobRecord, NewEvent } from "./store/records.ts";
@@ -21,7 +22,7 @@ export interface Services {
   readonly options: ServerOptions;
   readonly device: Device;
   /** The workers of this machine. */
-  readonly own: readonly WorkerSeen[];
+  readonly own: readonly OwnPlace[];
   readonly serverLog: ServerLog;
   readonly store: Store;
   readonly log: EventLog;

@@ -74,7 +74,7 @@ export async function writeCheckpoint(output: string, content: CheckpointContent
 }
 
 /** A folder cannot be renamed over another: what it replaces is whole under one name at any time. */
-async function replaceFolder(from: string, to: string): Promise<void> {
+export async function replaceFolder(from: string, to: string): Promise<void> {
   const old = `${to}.old`;
   await Deno.rename(to, old).catch((error) => {
     if (!(error instanceof Deno.errors.NotFound)) throw error;

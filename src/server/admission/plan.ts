@@ -11,10 +11,11 @@ import { describeAlternatives, neededText, toAlternatives } from "../../train/do
 import { atOnce, type Fit, nearestFits, type Planning, whatFits } from "../../train/fit.ts";
 import { planMemory } from "../../train/plan.ts";
 import { ApiError } from "../api_error.ts";
+import { onFirstCard } from "../jobs/slots.ts";
 import { REQUEST } from "../protocol/spelling.ts";
 import type { JobPlan, PlannedJob, Services } from "../services.ts";
 
-type PlanServices = Pick<Services, "options" | "device" | "store">;
+type PlanServices = Pick<Services, "options" | "device" | "store" | "own">;
 
 /**
  * Plans with the allocating code itself: a few milliseconds for a model of 8 billion parameters.
@@ -79,16 +80,18 @@ async function patiently<Result>(planning: Planning<Result>, signal: AbortSignal
 }
 
 /**
- * Bytes that a job may use; undefined if unknown. Where the processor is the GPU, memory of the
- * running jobs will be free when the next ones start, and workers share it.
+ * Bytes that a job may use; undefined if unknown. The workers of a card share its memory. Where the
+ * processor is the GPU, memory of the running jobs will be free when the next ones start.
  */
-function memoryLimit({ options, device, store }: PlanServices): number | undefined {
+function memoryLimit({ options, device, store, own }: PlanServices): number | undefined {
   const limit = gpuMemoryLimit(device, options.gpuMemory);
   if (limit === Infinity) return undefined;
-  if (options.gpuMemory !== undefined) return limit;
+  // Cards are dealt in turn: the first has the most.
+  const sharing = Math.max(1, onFirstCard(own).length);
+  if (options.gpuMemory !== undefined) return limit / sharing;
   const running = store.jobs.withStatus("running").filter(({ runsOn }) => !runsOn?.lease)
     .reduce((bytes, { plan }) => bytes + plan.plannedPeakBytes, 0);
-  return Math.min(limit + running, Deno.systemMemoryInfo().total) / (options.workers ?? 1);
+  return Math.min(limit + running, Deno.systemMemoryInfo().total) / sharing;
 }
 
 /** Throws an ApiError 400 with the plan, the limit, and what would fit. */

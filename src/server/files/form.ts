@@ -3,6 +3,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { Busboy, type BusboyFileStream } from "../../packages/busboy.ts";
 import { ApiError } from "../api_error.ts";
+import { bodyChunks } from "./body_chunks.ts";
 
 export interface FormFile {
   /** The client's name, without folders. */
@@ -82,36 +83,11 @@ function parserOf({ headers, body }: Request): InstanceType<typeof Busboy> {
   }
 }
 
-/** The chunks of a body. A client that sends nothing must not hold a slot forever. */
 async function* chunksOf(reader: ReadableStreamDefaultReader<Uint8Array>, stallMs: number) {
   try {
-    while (true) {
-      const { done, value } = await within(stallMs, reader.read());
-      if (done) return;
-      yield value;
-    }
+    yield* bodyChunks(reader, stallMs);
   } catch (error) {
     throw incomplete(error);
-  } finally {
-    reader.cancel().catch(() => {}); // it may have failed, which was already reported
-  }
-}
-
-/** For a client that may still be sending: the rest of the body is not awaited. */
-export const LAST_ANSWER = { connection: "close" } as const;
-
-async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      const message = `Nothing received for ${ms / 1000} s: the upload was aborted`;
-      reject(new ApiError(408, { message, code: "request_timeout", headers: LAST_ANSWER }));
-    }, ms);
-  });
-  try {
-    return await Promise.race([promise, timeout]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

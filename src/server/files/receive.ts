@@ -11,7 +11,8 @@ import type { FileRecord } from "../store/records.ts";
 import type { Services, Storage } from "../services.ts";
 import { checkFile } from "./check.ts";
 import { invalidFile } from "./faults.ts";
-import { type FormFile, invalid, LAST_ANSWER, readForm } from "./form.ts";
+import { LAST_ANSWER, STALL_MS } from "./body_chunks.ts";
+import { type FormFile, invalid, readForm } from "./form.ts";
 import { cleanFilename, PURPOSES, UNFINISHED } from "../store/file_kinds.ts";
 import { judgeEnding, mayBeData } from "./judge_ending.ts";
 import { openSink, type Sink } from "./sink.ts";
@@ -37,7 +38,7 @@ const FORM_BYTES = 64 * 1024;
 export async function receiveFile(
   request: Request,
   services: FileServices,
-  { stallMs = 60_000, open = openSink }: ReceiveOptions = {},
+  { stallMs = STALL_MS, open = openSink }: ReceiveOptions = {},
 ): Promise<FileRecord> {
   const { storage, store } = services;
   await refuseTooLarge(request, services);

@@ -53,6 +53,9 @@ export class ServerMetrics implements Metrics {
 
   constructor({ store, log, storage, streams, workers }: MetricsSources) {
     this.#store = store;
+    for (const { id, runsOn } of store.jobs.withStatus("running")) {
+      if (runsOn) this.#workers.set(id, runsOn.worker);
+    }
     this.#unsubscribe = log.subscribe(({ jobId, type, data }) => {
       if (data.kind === "status") this.#noteStatus(jobId, String(data.status));
       else if (type === "metrics") {

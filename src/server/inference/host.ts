@@ -1,6 +1,7 @@
 /** Runs models for inference, at most one on the GPU at a time, in a separate process. */
 import { unlessAborted } from "../../train/unless_aborted.ts";
 import { ApiError } from "../api_error.ts";
+import { onFirstCard, type OwnPlace } from "../jobs/slots.ts";
 import type { ServerOptions } from "../options.ts";
 import type { ServerLog } from "../server_log.ts";
 import type {
@@ -24,6 +25,8 @@ export interface HostParts {
   readonly models: Pick<Models, "get">;
   readonly serverLog: ServerLog;
   readonly store: { readonly jobs: Pick<Store["jobs"], "withStatus"> };
+  /** The workers of this machine. */
+  readonly own: readonly OwnPlace[];
   /** Called before the model of a checkpoint is loaded, to create its folder. */
   readonly materialize?: (model: ModelRecord) => Promise<void>;
   /** For tests: patience with slow readers. */
@@ -106,11 +109,13 @@ export class InferenceHost implements Inference {
     return process;
   }
 
-  /** GiB left by jobs of this machine. */
+  /** GiB left by jobs of the same card. */
   #gpuMemory(): number | undefined {
-    const { options: { gpuMemory }, store } = this.parts;
+    const { options: { gpuMemory }, store, own } = this.parts;
     if (gpuMemory === undefined) return undefined;
-    const taken = store.jobs.withStatus("running").filter(({ runsOn }) => !runsOn?.lease)
+    const sharing = onFirstCard(own);
+    const taken = store.jobs.withStatus("running")
+      .filter(({ runsOn }) => runsOn && sharing.includes(runsOn.worker))
       .reduce((sum, { plan }) => sum + plan.plannedPeakBytes, 0);
     return Math.max(0, gpuMemory - taken / 2 ** 30);
   }

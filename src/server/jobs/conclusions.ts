@@ -8,21 +8,22 @@ import { message } from "./job_events.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { writeResultsFile } from "./results_file.ts";
+import type { Loss } from "./training_process.ts";
 import type { Transitions } from "./transitions.ts";
 import { inClientTerms, title } from "./wording.ts";
 
-/** Consecutive crashes allowed without a new checkpoint. */
-const FRUITLESS_CRASHES = 3;
+/** Consecutive crashes, and losses by workers, that end a job without a new checkpoint. */
+const FRUITLESS_ENDS = 3;
 
 export class Conclusions {
-  /** Crashes of jobs since their last checkpoint, and that checkpoint's step. */
-  readonly #crashes = new Map<string, { readonly step: number; readonly count: number }>();
+  /** Crashes and losses of jobs since their last checkpoint, and that checkpoint's step. */
+  readonly #ends = new Map<string, { readonly step: number; readonly count: number }>();
 
   constructor(readonly parts: QueueParts, readonly status: Transitions) {}
 
   /** A job that crashes while the server is stopping is the next server's to continue. */
   async conclude(job: JobRecord, outcome: Outcome, stopping: boolean): Promise<void> {
-    if (outcome.type !== "crashed") this.forgetCrashes(job.id);
+    if (!["crashed", "lost"].includes(outcome.type)) this.forgetEnds(job.id);
     switch (outcome.type) {
       case "succeeded":
         return await this.#succeed(job, outcome.summary.tokens);
@@ -36,7 +37,7 @@ export class Conclusions {
       case "failed":
         return this.#fail(job, outcome);
       case "lost":
-        return this.#lost(job, outcome.reason);
+        return this.#lost(job, outcome);
       case "crashed":
         return this.#crashed(job, outcome, stopping);
     }
@@ -67,9 +68,9 @@ export class Conclusions {
     }
   }
 
-  /** Crashes so far do not count against a job that someone resumes. */
-  forgetCrashes(jobId: string): void {
-    this.#crashes.delete(jobId);
+  /** Crashes and losses so far do not count against a job that someone resumes. */
+  forgetEnds(jobId: string): void {
+    this.#ends.delete(jobId);
   }
 
   /** Pauses a job that something around it keeps from running; any other error fails it. */
@@ -102,7 +103,9 @@ export class Conclusions {
     });
   }
 
-  #lost(job: JobRecord, reason: string): void {
+  #lost(job: JobRecord, { reason, isFault }: Loss): void {
+    const { isLast, times } = isFault ? this.#countEnd(job) : {};
+    if (isLast) return this.#fail(job, { code: "worker_lost", message: `${reason}, ${times}` });
     const last = this.parts.store.checkpoints.of(job.id).at(-1);
     const from = last ? `the checkpoint of step ${last.step}` : "its start";
     const text = `${reason}; the job continues from ${from}`;
@@ -114,21 +117,25 @@ export class Conclusions {
     { exit: { code, signal, log } }: Outcome & { type: "crashed" },
     stopping: boolean,
   ): void {
-    const step = this.parts.store.checkpoints.of(job.id).at(-1)?.step ?? 0;
-    const before = this.#crashes.get(job.id);
-    const count = before?.step === step ? before.count + 1 : 1;
-    this.#crashes.set(job.id, { step, count });
+    const { step, isLast, times } = this.#countEnd(job);
     const how = signal ? `by signal ${signal}` : `with exit code ${code}`;
     const text = `The training process ended ${how}`;
     if (log) this.parts.serverLog.entry("error", text, { job_id: job.id }, log);
     if (stopping) return;
-    if (count < FRUITLESS_CRASHES) {
-      const next = `${text}; continuing from step ${step}`;
-      this.status.record(job, { status: "queued", text: next, level: "warn" });
-    } else {
-      const times = `${count} times without getting past step ${step}`;
-      this.#fail(job, { code: "process_crashed", message: `${text}, ${times}` });
+    if (isLast) {
+      return this.#fail(job, { code: "process_crashed", message: `${text}, ${times}` });
     }
+    const next = `${text}; continuing from step ${step}`;
+    this.status.record(job, { status: "queued", text: next, level: "warn" });
+  }
+
+  /** Of a crash or a loss: whether it is one too many, and how to say so. */
+  #countEnd({ id }: JobRecord): { step: number; isLast: boolean; times: string } {
+    const step = this.parts.store.checkpoints.of(id).at(-1)?.step ?? 0;
+    const before = this.#ends.get(id), count = before?.step === step ? before.count + 1 : 1;
+    this.#ends.set(id, { step, count });
+    const times = `${count} times without getting past step ${step}`;
+    return { step, isLast: count >= FRUITLESS_ENDS, times };
   }
 
   #fail(job: JobRecord, failure: Explanation & { readonly code: string }): void {

@@ -140,7 +140,7 @@ export class JobRun {
     }
     if (this.#summary) return { type: "succeeded", summary: this.#summary };
     if (this.#intent) return { type: "stopped", intent: this.#intent };
-    if (exit.lost !== undefined) return { type: "lost", reason: exit.lost };
+    if (exit.lost !== undefined) return { type: "lost", ...exit.lost };
     return { type: "crashed", exit };
   }
 

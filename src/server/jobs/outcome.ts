@@ -4,7 +4,7 @@ import type { Summary } from "../../train/events.ts";
 import { ApiError } from "../api_error.ts";
 import type { ServerLog } from "../server_log.ts";
 import { type Hindered, hindranceOf } from "./hindrance.ts";
-import type { Exit } from "./training_process.ts";
+import type { Exit, Loss } from "./training_process.ts";
 
 /** Why a run should end before its last step. */
 export type Intent = "pause" | "cancel" | "shutdown";
@@ -21,7 +21,7 @@ export type Outcome =
   | Failed
   | Hindered
   /** Its worker gave it up: another takes it on. */
-  | { readonly type: "lost"; readonly reason: string }
+  | { readonly type: "lost" } & Loss
   /** It ended without a result. */
   | { readonly type: "crashed"; readonly exit: Exit };
 

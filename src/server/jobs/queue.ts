@@ -69,11 +69,9 @@ export class JobQueue implements Jobs {
     const { store } = this.parts;
     for (const job of store.jobs.withStatus("running")) {
       const attached = this.parts.attach?.(job);
+      const text = `The server had stopped; the job continues from ${this.#whereFrom(job)}`;
       if (attached) this.#run(job, { attached });
-      else {this.#status.record(job, {
-          status: "queued",
-          text: `The server had stopped; the job continues from ${this.#whereFrom(job)}`,
-        });}
+      else this.#status.record(job, { status: "queued", text });
     }
     for (const job of store.jobs.withStatus("validating_files")) this.#validate(job);
     this.#next();
@@ -110,6 +108,11 @@ export class JobQueue implements Jobs {
     return this.#run(this.#toRunning(job, place), { start });
   }
 
+  /** Resolves when what becomes of a job that runs is recorded. */
+  ended(id: string): Promise<void> {
+    return this.#running.get(id)?.ended ?? Promise.resolve();
+  }
+
   cancel(id: string): JobRecord {
     const job = this.#find(id);
     if (FINAL_STATUSES.includes(job.status)) throw tooLate("cancelled", job);
@@ -141,7 +144,7 @@ export class JobQueue implements Jobs {
       patch: { turn },
       text: `${title(job)} job resumed${from}`,
     });
-    this.#conclusions.forgetCrashes(id);
+    this.#conclusions.forgetEnds(id);
     this.#next();
     return resumed;
   }

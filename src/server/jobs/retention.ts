@@ -1,7 +1,8 @@
 /** Automatic removal from the data folder. */
 import { join } from "../../packages/std_path.ts";
 import { pruneCheckpoints } from "../../train/checkpoint.ts";
-import { DELETED, RESULTS_PURPOSE, UNFINISHED } from "../store/file_kinds.ts";
+import { DELETED, INCOMING, RESULTS_PURPOSE, UNFINISHED } from "../store/file_kinds.ts";
+import { namesIn } from "../../files/names_in.ts";
 import { finishDeletion, removeFile } from "../files/remove.ts";
 import { forgetCheckpoints } from "./checkpoint_models.ts";
 import { FINAL_STATUSES, type JobRecord } from "../store/records.ts";
@@ -56,7 +57,7 @@ export class Retention {
   }
 
   /**
-   * Removes unfinished uploads and files without a record, and finishes deletions. Must run before
+   * Removes unfinished uploads, of clients and of workers, and files without a record, and finishes deletions. Must run before
    * requests are answered, because an upload in progress looks the same.
    */
   async sweepLeftovers(): Promise<void> {
@@ -69,6 +70,13 @@ export class Retention {
       const unknown = anyKnown && !store.files.get(id);
       if (isFile && (unfinished || unknown)) await Deno.remove(path);
       else if (isFile && name.endsWith(DELETED)) finishDeletion(id, path, store);
+    }
+    const jobs = join(storage.path, "jobs");
+    for await (const { name: job } of Deno.readDir(jobs)) {
+      for (const name of await namesIn(join(jobs, job))) {
+        if (!name.startsWith(INCOMING)) continue;
+        await Deno.remove(join(jobs, job, name), { recursive: true });
+      }
     }
   }
 

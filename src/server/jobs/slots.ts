@@ -15,7 +15,13 @@ export function ownPlaces(
   });
 }
 
-type OwnPlace = ReturnType<typeof ownPlaces>[number];
+export type OwnPlace = ReturnType<typeof ownPlaces>[number];
+
+/** Names of the workers on the first card, which models for inference use too. */
+export function onFirstCard(own: readonly OwnPlace[]): string[] {
+  return own.filter(({ environment }) => environment === own[0].environment)
+    .map(({ worker }) => worker);
+}
 
 export class Slots {
   readonly #free: OwnPlace[];

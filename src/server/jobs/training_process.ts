@@ -5,13 +5,20 @@ import type { WorkerEvent } from "../worker/protocol.ts";
 import { Hindrance } from "./hindrance.ts";
 import type { Task } from "./run_options.ts";
 
+/** Why a worker gave a job up. */
+export interface Loss {
+  readonly reason: string;
+  /** Whether it counts against the job, as a crash does. */
+  readonly isFault: boolean;
+}
+
 /** How the process ended, and the tail of its stderr. */
 export interface Exit {
   readonly code: number;
   readonly signal: string | null;
   readonly log: string;
-  /** Why its worker gave the job up, though nothing is wrong with it. */
-  readonly lost?: string;
+  /** Without this server knowing of anything wrong with the job. */
+  readonly lost?: Loss;
 }
 
 export interface TrainingProcess {

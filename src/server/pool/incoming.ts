@@ -4,78 +4,111 @@
  *
  * @module
  */
-import { join } from "../../packages/std_path.ts";
+import { dirname, join } from "../../packages/std_path.ts";
 import { syncFolder } from "../../files/atomic.ts";
 import { isThere } from "../../files/stat.ts";
 import { checkpointSteps } from "../../formats/checkpoint/reader.ts";
+import { recoverCheckpoints, replaceFolder } from "../../train/checkpoint.ts";
 import { ApiError } from "../api_error.ts";
-import { FILES_MISSING, type Traveller } from "./protocol.ts";
-import { receive, safePlace } from "./travellers.ts";
+import { INCOMING } from "../store/file_kinds.ts";
+import { type Commit, FILES_MISSING, type Traveller } from "./protocol.ts";
+import { receive, safePlace, staysBehind } from "./travellers.ts";
+
+/** Folders that a run makes, with all that is in them. */
+const OF_A_RUN = /^(checkpoint-\d+|model|adapter)$/;
 
 export class Incoming {
   /** What has come and is not in its place yet. */
   readonly #come = new Map<string, Traveller>();
   readonly #folder: string;
+  /** One after another: a worker repeats one whose answer was lost. */
+  #commits: Promise<void> = Promise.resolve();
+  /** The last that took effect. */
+  #done: string | undefined;
 
-  /** `folder` is the job's. */
-  constructor(readonly folder: string) {
-    this.#folder = join(folder, "incoming");
+  /** `folder` is the job's, `lease` the id of the worker's lease. */
+  constructor(readonly folder: string, lease: string) {
+    this.#folder = join(folder, INCOMING + lease);
   }
 
-  /** Removes what an earlier worker, or an earlier server, left. */
+  /** Removes what will not take its place. */
   async clear(): Promise<void> {
+    await this.#commits.catch(() => {});
     this.#come.clear();
     await remove(this.#folder);
   }
 
   /** Throws an ApiError 400 for a file that is not what it should be. */
   async receive(
-    stream: ReadableStream<Uint8Array>,
-    { path, sha256 }: Pick<Traveller, "path" | "sha256">,
+    pieces: AsyncIterable<Uint8Array>,
+    file: Traveller,
     onBytes: (count: number) => Promise<void>,
   ): Promise<void> {
-    let bytes = 0;
-    const target = join(this.#folder, safePlace(path));
-    await receive(stream, target, { sha256 }, (count) => {
-      bytes += count;
-      return onBytes(count);
-    });
-    this.#come.set(path, { path, bytes, sha256 });
+    await receive(pieces, join(this.#folder, "come", placeOf(file)), file, onBytes);
+    this.#come.set(file.path, file);
   }
 
-  /** Throws an ApiError 409 if a file has not come, as after a restart of the server. */
-  async commit(files: readonly Traveller[], keep: readonly number[]): Promise<void> {
+  /**
+   * Does nothing if it was the last that was done. Throws an ApiError 409 if a file has not come, as
+   * after a restart of the server.
+   */
+  commit(commit: Commit): Promise<void> {
+    return this.#commits = this.#commits.catch(() => {}).then(() => this.#commit(commit));
+  }
+
+  async #commit({ files, keep }: Commit): Promise<void> {
+    const text = JSON.stringify({ files, keep });
     const missing = files.filter(({ path, bytes, sha256 }) => {
       const come = this.#come.get(path);
       return come?.sha256 !== sha256 || come.bytes !== bytes;
     });
     if (missing.length) {
+      if (text === this.#done) return;
       const names = missing.map(({ path }) => path).join(", ");
       throw new ApiError(409, { message: `not here yet: ${names}`, code: FILES_MISSING });
     }
-    // Curves before the checkpoint that goes on from them: a run cuts what is too long, not too short.
-    const places = [...new Set(files.map(({ path }) => path.split("/")[0]))];
-    const folders = places.filter((place) => !files.some(({ path }) => path === place));
-    for (const place of places) if (!folders.includes(place)) await this.#move(place);
-    for (const place of folders) await this.#move(place);
-    await syncFolder(this.folder);
+    // If it fails, nothing of it counts as here, and all of it comes again.
+    this.#come.clear();
+    await this.#place(files);
     for (const step of await checkpointSteps(this.folder)) {
       if (!keep.includes(step)) await remove(join(this.folder, `checkpoint-${step}`));
     }
-    await this.clear();
+    this.#done = text;
+    await remove(this.#folder);
   }
 
-  /** A folder of that name stays until its successor is in place. */
-  async #move(place: string): Promise<void> {
-    const from = join(this.#folder, place), to = join(this.folder, place), old = `${to}.old`;
-    const isFolder = (await Deno.stat(from)).isDirectory;
-    if (isFolder && await isThere(to)) {
-      await remove(old);
-      await Deno.rename(to, old);
+  async #place(files: readonly Traveller[]): Promise<void> {
+    await recoverCheckpoints(this.folder);
+    // These files and no others that have come.
+    const whole = join(this.#folder, "whole");
+    await remove(whole);
+    for (const { path } of files) {
+      const to = join(whole, path);
+      await Deno.mkdir(dirname(to), { recursive: true });
+      await Deno.rename(join(this.#folder, "come", path), to);
     }
-    await Deno.rename(from, to);
-    if (isFolder) await remove(old);
+    // Curves before the checkpoint that goes on from them: a run cuts what is too long, not too short.
+    const isFolder = (place: string) => !files.some(({ path }) => path === place);
+    const places = [...new Set(files.map(({ path }) => path.split("/")[0]))]
+      .sort((a, b) => Number(isFolder(a)) - Number(isFolder(b)));
+    for (const place of places) {
+      const from = join(whole, place), to = join(this.folder, place);
+      if (isFolder(place)) await replaceFolder(from, to);
+      else await Deno.rename(from, to);
+    }
+    await syncFolder(this.folder);
   }
+}
+
+/** Of a file that a worker may send. Throws an ApiError 400 for any other of the job's folder. */
+function placeOf({ path }: Traveller): string {
+  const [first, ...rest] = safePlace(path).split("/");
+  const isOfRun = OF_A_RUN.test(first);
+  if (rest.length ? isOfRun : !isOfRun && !staysBehind(first)) return path;
+  throw new ApiError(400, {
+    message: `no file that a worker sends: ${JSON.stringify(path)}`,
+    param: "path",
+  });
 }
 
 async function remove(path: string): Promise<void> {

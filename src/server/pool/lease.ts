@@ -21,7 +21,7 @@ export class Lease {
     onOver: () => void,
   ) {
     this.process = new RemoteProcess(onOver);
-    this.incoming = new Incoming(folder);
+    this.incoming = new Incoming(folder, id);
   }
 
   /** Milliseconds since the worker was heard from. */

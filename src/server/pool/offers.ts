@@ -101,10 +101,16 @@ function whyNot(error: unknown): string {
   return message || errors?.map((each: Error) => each.message).join(", ") || String(error);
 }
 
+/** Stands in an address, which would encode an ellipsis. */
+const HIDDEN = "hidden-password";
+
 /** An address as a log may have it. */
 export function withoutPassword(address: string): string {
   if (!URL.canParse(address)) return address;
   const url = new URL(address);
-  if (url.password) url.password = "…";
-  return decodeURI(url.href);
+  if (url.password) url.password = HIDDEN;
+  for (const name of url.searchParams.keys()) {
+    if (/password/i.test(name)) url.searchParams.set(name, HIDDEN);
+  }
+  return url.href.replaceAll(HIDDEN, "…");
 }

@@ -3,8 +3,8 @@
  * claims it, and gets a lease. From then on this is the handle of the job's process, as that of a
  * process here: what the worker reports are its events, and what it sends lies in the job's folder.
  *
- * The server alone decides who has a job. Every call of a worker carries the id of its lease, and that
- * of a lease that is over is refused: a worker that was taken for lost can neither write nor end a job
+ * The server alone decides who has a job. Every call for a job carries the id of its lease, and that of
+ * a lease that is over is refused: a worker that was taken for lost can neither write nor end a job
  * that another has now.
  *
  * @module
@@ -12,6 +12,7 @@
 import { DiskFullError } from "../../files/disk_error.ts";
 import { VERSION } from "../../product.ts";
 import { ApiError } from "../api_error.ts";
+import { bodyChunks } from "../files/body_chunks.ts";
 import type { QueueParts } from "../jobs/queue_parts.ts";
 import type { JobQueue } from "../jobs/queue.ts";
 import type { TrainingProcess } from "../jobs/training_process.ts";
@@ -25,32 +26,44 @@ import {
   type Claim,
   type Claimed,
   type Commit,
+  type End,
   LEASE_LOST,
   type Orders,
   type Report,
   type Traveller,
+  WAS_STOPPED,
   type Worker,
 } from "./protocol.ts";
 
 export interface PoolParts
   extends Pick<QueueParts, "store" | "log" | "serverLog" | "storage" | "options" | "room"> {
   readonly offers: Pick<Offers, "make" | "remove" | "close">;
-  readonly jobs: Pick<JobQueue, "claim">;
+  readonly jobs: Pick<JobQueue, "claim" | "ended">;
 }
 
 /** Milliseconds between two looks at what waits, besides those when something changes. */
 const OFFER_MS = 5000;
+/** Ends of leases that are remembered. */
+const MOST_ENDED = 100;
+/** Names of the server's own workers. */
+const OWN_NAME = /^server-\d+$/;
 /** Milliseconds for which a worker without a job is listed after it was last heard from. */
 const SEEN_MS = 60_000;
 
 export class Pool implements PoolService {
   readonly #leases = new Map<string, Lease>();
+  /** The latest that their workers have ended, and when that is stored: the answer may be lost. */
+  readonly #ended = new Map<string, Promise<void>>();
   readonly #seen = new Map<string, WorkerSeen & { readonly at: number }>();
   readonly #timers: ReturnType<typeof setInterval>[];
   /** Jobs that only the server's own workers can run. */
   readonly #bound = new Set<string>();
   readonly #unsubscribe: () => void;
   #offering: Promise<void> | undefined;
+  /** Of what ended leases have left. */
+  #clearing: Promise<void> = Promise.resolve();
+  /** The server's end has begun: whoever asks for a lease shall ask the next one. */
+  #stopping = false;
   #closed = false;
 
   constructor(readonly parts: PoolParts) {
@@ -88,11 +101,12 @@ export class Pool implements PoolService {
   /** Resolves when the worker can begin; throws an ApiError 409 if the job does not wait for one. */
   async claim(claim: Claim): Promise<Claimed> {
     this.#meet(claim);
+    if (this.#stopping) throw stopping();
     const { worker, card, job, offer } = claim, id = newId("lease");
     const ready = Promise.withResolvers<Portable>();
     ready.promise.catch(() => {}); // it may end before anyone waits
     const lease = this.#open(id, job, { worker, card, lease: id, offer }, () => {
-      ready.reject(lost(`job ${job} has ended meanwhile`));
+      ready.reject(this.#stopping ? stopping() : lost(`job ${job} has ended meanwhile`));
     });
     try {
       const ended = this.parts.jobs.claim(job, lease.place, (task) => {
@@ -108,10 +122,7 @@ export class Pool implements PoolService {
       this.#leases.delete(id);
       throw error;
     }
-    const { sources, ...rest } = await lease.during(async () => {
-      await lease.incoming.clear();
-      return await ready.promise;
-    });
+    const { sources, ...rest } = await lease.during(() => ready.promise);
     lease.sources = sources;
     return { lease: id, seconds: this.#seconds, ...rest };
   }
@@ -122,18 +133,39 @@ export class Pool implements PoolService {
     return this.#open(runsOn.lease, id, runsOn).process;
   }
 
-  /** Resolves when what is reported would survive a power failure. */
+  /**
+   * Resolves when what is reported, and what becomes of a job whose end it is, would survive a power
+   * failure. A report of an end may come again.
+   */
   async report(id: string, { events, end }: Report): Promise<Orders> {
+    const ended = end && this.#ended.get(id);
+    if (ended) {
+      await ended;
+      return { stop: true };
+    }
     const lease = this.#find(id), { process } = lease;
     await lease.during(async () => {
       await process.take(events);
       await this.parts.store.sync();
     });
-    if (end) {
-      const { left, ...exit } = end;
-      process.end({ ...exit, ...(left && { lost: `Worker ${lease.place.worker} ${left}` }) });
-    } else this.#find(id);
+    this.#find(id); // not all may have been recorded of a lease that has ended meanwhile
+    if (end) await this.#end(lease, end);
     return { stop: process.isToStop };
+  }
+
+  async #end({ id, jobId, place, process }: Lease, { left, ...exit }: End): Promise<void> {
+    const { jobs, store } = this.parts;
+    const stored = jobs.ended(jobId).then(async () => {
+      await store.sync();
+      // A crash while the server stops is the next one's to record.
+      if (this.#stopping && store.jobs.get(jobId)?.runsOn?.lease === id) throw stopping();
+    });
+    this.#ended.set(id, stored);
+    if (this.#ended.size > MOST_ENDED) this.#ended.delete(this.#ended.keys().next().value!);
+    const lost = left !== undefined &&
+      { reason: `Worker ${place.worker} ${left}`, isFault: left !== WAS_STOPPED };
+    process.end({ ...exit, ...(lost && { lost }) });
+    await stored;
   }
 
   /** The path of an input. */
@@ -145,36 +177,47 @@ export class Pool implements PoolService {
 
   async receive(
     id: string,
-    file: Pick<Traveller, "path" | "sha256">,
+    file: Traveller,
     stream: ReadableStream<Uint8Array>,
-    length: number,
   ): Promise<void> {
     const lease = this.#find(id), { storage, room } = this.parts;
-    if (!await room.makeRoom(length)) {
+    const noRoom = () => {
       const error = new DiskFullError(`the data folder has no room for ${file.path} of the job`);
       lease.process.fail(error);
+      return error;
+    };
+    if (!await room.makeRoom(file.bytes)) throw noRoom();
+    try {
+      await lease.incoming.receive(bodyChunks(stream.getReader()), file, async (count) => {
+        // Of a lease that has ended meanwhile nothing more is written.
+        this.#find(id);
+        if (count > await storage.free()) throw noRoom();
+        storage.account(count);
+      });
+    } catch (error) {
+      storage.remeasure();
       throw error;
     }
-    await lease.incoming.receive(stream, file, (count) => {
-      // Of a lease that has ended meanwhile nothing more is written.
-      this.#find(id).hear();
-      storage.account(count);
-      return Promise.resolve();
-    });
   }
 
-  async commit(id: string, { files, keep }: Commit): Promise<void> {
+  async commit(id: string, commit: Commit): Promise<void> {
     const lease = this.#find(id);
-    await lease.during(() => lease.incoming.commit(files, keep));
+    await lease.during(() => lease.incoming.commit(commit));
     this.parts.storage.remeasure();
+  }
+
+  /** From now on workers are told to ask again: the next server has their leases. */
+  stop(): void {
+    this.#stopping = true;
   }
 
   /** Workers go on with what they have. */
   async close(): Promise<void> {
+    this.stop();
     this.#closed = true;
     for (const each of this.#timers) clearInterval(each);
     this.#unsubscribe();
-    await this.#offering;
+    await Promise.all([this.#offering, this.#clearing]);
     await this.parts.offers.close();
   }
 
@@ -186,11 +229,19 @@ export class Pool implements PoolService {
         code: "other_version",
       });
     }
+    if (OWN_NAME.test(worker)) {
+      throw new ApiError(409, {
+        message: `${worker} is the name of a worker of the server's own: choose another name`,
+        param: "worker",
+        code: "name_taken",
+      });
+    }
     this.#seen.set(worker, { worker, card, at: performance.now() });
   }
 
   #find(id: string): Lease {
     const lease = this.#leases.get(id);
+    if (!lease && this.#stopping) throw stopping();
     if (!lease) throw lost("the lease is over: the job has ended, or is another worker's");
     lease.hear();
     return lease;
@@ -203,7 +254,11 @@ export class Pool implements PoolService {
       this.#seen.set(worker, { worker, card, at: performance.now() });
       onOver();
       // At the server's end the worker keeps its offer, as it keeps its lease.
-      if (!this.#closed && place.offer) this.#withdraw(place.offer);
+      if (lease.process.isLeft) return;
+      if (place.offer) this.#withdraw(place.offer);
+      const cleared = lease.incoming.clear()
+        .catch((error) => this.parts.serverLog.fault(error, { job_id: jobId }));
+      this.#clearing = Promise.all([this.#clearing, cleared]).then(() => {});
     });
     this.#leases.set(id, lease);
     return lease;
@@ -218,7 +273,8 @@ export class Pool implements PoolService {
     if (isBound) this.#bound.add(jobId);
     // Where the server has no workers, it waits for someone to act.
     if (!isBound || this.parts.options.workers === 0) return process.fail(error);
-    process.end({ code: 1, signal: null, log: "", lost: error.message });
+    const lost = { reason: error.message, isFault: false };
+    process.end({ code: 1, signal: null, log: "", lost });
   }
 
   /** One after another; what changes meanwhile is looked at afterwards. */
@@ -242,11 +298,19 @@ export class Pool implements PoolService {
     for (const { process, place: { worker }, silence } of this.#leases.values()) {
       if (silence < leaseMs) continue;
       const reason = `Worker ${worker} was not heard from for ${this.#seconds} s`;
-      process.end({ code: 1, signal: null, log: "", lost: reason });
+      process.end({ code: 1, signal: null, log: "", lost: { reason, isFault: true } });
     }
   }
 }
 
 function lost(message: string): ApiError {
   return new ApiError(409, { message, code: LEASE_LOST });
+}
+
+function stopping(): ApiError {
+  return new ApiError(503, {
+    message: "the server is stopping: ask the next one",
+    type: "server_error",
+    code: "server_stopping",
+  });
 }

@@ -13,7 +13,7 @@ export interface Portable extends Pick<Claimed, "task" | "paths" | "files" | "or
 /** Options that are paths. */
 const PATHS = ["data", "evalData", "model", "from", "tokenizer", "output"] as const;
 /** Of a run's folder: what it makes anew, or what is the server's. */
-const NOT_NEEDED = ["model", "adapter", "checkpoint-models", "incoming"];
+const NOT_NEEDED = ["model", "adapter", "checkpoint-models"];
 
 /** Throws a {@link NeedsServer} for a task that reads what only the server's machine has. */
 export async function portable({ reads, environment: _, ...task }: Task): Promise<Portable> {

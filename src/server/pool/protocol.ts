@@ -49,6 +49,9 @@ export interface Claimed {
 /** Where the inputs of a job are below a worker's folder of it, and where its run's own folder is. */
 export const INPUTS = "inputs", RUN = "run";
 
+/** Why a worker gives a job back that could go on; any other reason counts against the job. */
+export const WAS_STOPPED = "was stopped";
+
 /** How the process of a job ended. */
 const endSchema = z.object({
   code: z.number().int(),
@@ -57,6 +60,8 @@ const endSchema = z.object({
   /** Why the worker gives the job back, though nothing is wrong with it. */
   left: z.string().optional(),
 });
+
+export type End = z.output<typeof endSchema>;
 
 /** What has happened since the last report; without anything a sign of life. */
 export const reportSchema = z.object({
@@ -89,3 +94,6 @@ export function reprDigest(sha256: string): string {
 
 /** Codes of refusals that a worker acts on. */
 export const LEASE_LOST = "lease_lost", FILES_MISSING = "files_missing";
+
+/** Header with the size of a file that a worker sends: a stream comes without a content-length. */
+export const FILE_SIZE = "x-file-size";

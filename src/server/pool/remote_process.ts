@@ -14,6 +14,7 @@ export class RemoteProcess implements TrainingProcess {
   #arrived = Promise.withResolvers<void>();
   #fault: { readonly error: unknown } | undefined;
   #isOver = false;
+  #isLeft = false;
   #stop = false;
 
   /** `onOver` is called once, when the worker has no more to say or is no longer listened to. */
@@ -26,6 +27,11 @@ export class RemoteProcess implements TrainingProcess {
   /** Whether it shall finish its step, save and end. */
   get isToStop(): boolean {
     return this.#stop;
+  }
+
+  /** Whether it goes on without this server. */
+  get isLeft(): boolean {
+    return this.#isLeft;
   }
 
   get events(): AsyncIterable<WorkerEvent> {
@@ -47,12 +53,12 @@ export class RemoteProcess implements TrainingProcess {
     }
   }
 
-  /** Resolves when the server has recorded all of them. */
+  /** Resolves when the server has recorded all of them, or no longer listens. */
   async take(events: readonly WorkerEvent[]): Promise<void> {
     const arrivals = events.map((event) => ({ event, taken: Promise.withResolvers<void>() }));
     this.#arrivals.push(...arrivals);
     this.#wake();
-    await Promise.all(arrivals.map(({ taken }) => taken.promise));
+    await Promise.race([Promise.all(arrivals.map(({ taken }) => taken.promise)), this.exit]);
   }
 
   /** It has ended like that, or the server no longer listens to it. */
@@ -81,6 +87,7 @@ export class RemoteProcess implements TrainingProcess {
 
   /** It goes on while the server is away, and finds the next one. */
   leave(): void {
+    this.#isLeft = true;
     this.end({ code: 0, signal: null, log: "" });
   }
 

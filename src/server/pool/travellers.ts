@@ -1,10 +1,9 @@
 /** Files that travel between the server and workers, whole or not at all. */
 import { createHash } from "node:crypto";
-import { join } from "../../packages/std_path.ts";
+import { basename, dirname, join } from "../../packages/std_path.ts";
 import { writeAtomically } from "../../files/atomic.ts";
 import { ApiError } from "../api_error.ts";
 import { ggufParts } from "../../files/gguf_path.ts";
-import { basename, dirname } from "../../packages/std_path.ts";
 import { JOURNAL_FILE, LOCK_FILE } from "../worker/protocol.ts";
 import type { Traveller } from "./protocol.ts";
 
@@ -58,29 +57,30 @@ export async function filesBelow(
 
 /**
  * Writes what comes to `path`, once all of it is there and has that hash. Throws an ApiError 400 for
- * anything else.
+ * anything else, and does not read what is too long to its end.
  */
 export async function receive(
-  stream: ReadableStream<Uint8Array>,
+  pieces: AsyncIterable<Uint8Array>,
   path: string,
-  { bytes, sha256 }: Pick<Traveller, "sha256"> & Partial<Pick<Traveller, "bytes">>,
+  { bytes, sha256 }: Pick<Traveller, "bytes" | "sha256">,
   onBytes: (count: number) => Promise<void> = () => Promise.resolve(),
 ): Promise<void> {
   await Deno.mkdir(dirname(path), { recursive: true });
   await writeAtomically(path, async (file) => {
     const hash = createHash("sha256");
     let received = 0;
-    for await (const piece of stream) {
-      await onBytes(piece.length);
+    for await (const piece of pieces) {
       received += piece.length;
+      if (received > bytes) break;
+      await onBytes(piece.length);
       hash.update(piece);
       for (let rest = piece; rest.length;) rest = rest.subarray(await file.write(rest));
     }
-    if ((bytes ?? received) === received && hash.digest("hex") === sha256) return;
+    if (received === bytes && hash.digest("hex") === sha256) return;
+    const amount = received > bytes ? "more than " : received < bytes ? `${received} of ` : "";
     throw new ApiError(400, {
-      message:
-        `${basename(path)} came with ${received} bytes and another SHA-256 than ${sha256}: ` +
-        "send it again",
+      message: `${basename(path)} came with ${amount}${bytes} bytes, ` +
+        `${amount ? "so not" : "but not"} with the SHA-256 ${sha256}: send it again`,
       code: "incomplete_body",
     });
   });

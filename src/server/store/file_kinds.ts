@@ -29,6 +29,8 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
 export const UNFINISHED = ".part";
 /** Suffix of the stored name while its record is being deleted. */
 export const DELETED = ".deleted";
+/** Prefix, in a job's folder, of what a worker has sent and is not in its place yet. */
+export const INCOMING = ".incoming-";
 
 /** Whether files for this purpose may end so. */
 export function suits(ending: string, purpose: Purpose): boolean {

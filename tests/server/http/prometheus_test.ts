@@ -28,8 +28,9 @@ interface Setup {
   scrape(): Promise<Map<string, Family>>;
 }
 
-function withMetrics(use: (setup: Setup) => Promise<void>) {
+function withMetrics(use: (setup: Setup) => Promise<void>, before?: (store: Store) => void) {
   return withStore(async (store) => {
+    before?.(store);
     const log = new StoredEventLog(store);
     const metrics = new ServerMetrics({
       store,
@@ -145,6 +146,15 @@ Deno.test("workers: which are busy, and what has left them", () =>
       { value: "1", labels: { worker: "server-2", status: "succeeded" } },
     ]);
   }));
+
+Deno.test("a job that ran when the server started leaves its worker", () =>
+  withMetrics(async ({ store, log, scrape }) => {
+    store.jobs.update("ftjob-1", { status: "failed", runsOn: null });
+    log.append("ftjob-1", { ...message("failed"), data: { kind: "status", status: "failed" } });
+    assertEquals((await scrape()).get("qgalore_worker_jobs_total")!.metrics, [
+      { value: "1", labels: { worker: "server-1", status: "failed" } },
+    ]);
+  }, (store) => store.jobs.insert(job({ status: "running", runsOn: ON_FIRST }))));
 
 Deno.test("the server's figures", () =>
   withMetrics(async ({ store, scrape }) => {

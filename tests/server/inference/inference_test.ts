@@ -7,6 +7,7 @@ import { Turns } from "../../../src/server/inference/turns.ts";
 import type { ModelRecord } from "../../../src/server/services.ts";
 import { writeAdapter, writeChatModel } from "../../inference/support.ts";
 import { type ModelServer, serverTest, withModelServer } from "./support.ts";
+import { job } from "../store/support.ts";
 import { until } from "../until.ts";
 
 const HELLO = [{ role: "user" as const, content: "Hello" }];
@@ -150,14 +151,20 @@ serverTest(
     }),
 );
 
+const OTHER = { worker: "server-2", card: "a card" };
+
 serverTest(
   "what does not fit, or is broken, is told in a status, without where it lies",
   () =>
     withModelServer({
       write: { tiny: LONG, broken: {} },
       options: { modelIdle: 10, gpuMemory: 0.0012, maxWaiting: 32 },
+      own: [{ ...OTHER, worker: "server-1", environment: {} }, { ...OTHER, environment: {} }],
     }, async (server) => {
       const { client, host, path, store } = server;
+      // A job on another card takes nothing from it.
+      const plan = { plannedPeakBytes: 2 ** 40, byPurpose: {} as never, diskBytes: 0 };
+      store.jobs.insert(job({ id: "ftjob-3", status: "running", plan, runsOn: OTHER }));
       assert(await say(server));
       const error = await assertRejects(
         () => client.chat.completions.create({ ...ASKED, max_tokens: 3000 }),

@@ -74,6 +74,7 @@ export async function withModelServer(
     models,
     serverLog,
     store,
+    own: [],
     ...parts,
   });
   const app = modelApp({ models, inference: host, serverLog });

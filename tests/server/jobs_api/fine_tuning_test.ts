@@ -4,6 +4,7 @@ import OpenAI from "openai";
 import { finetuneOptions } from "../../../src/train/finetune_options.ts";
 import { resolveConfig, trainingShape } from "../../../src/train/method.ts";
 import { planMemory } from "../../../src/train/plan.ts";
+import { ownPlaces } from "../../../src/server/jobs/slots.ts";
 import { jobEvent } from "../../../src/server/jobs/job_events.ts";
 import type { NewEvent } from "../../../src/server/store/records.ts";
 import type { EvalEvent, Summary } from "../../../src/train/events.ts";
@@ -352,6 +353,22 @@ Deno.test("fine-tuning: what does not fit is refused with the plan and what woul
       error.message,
     );
   });
+});
+
+Deno.test("fine-tuning: the workers of a card share its memory", async () => {
+  const cards = [{ name: "a", environment: { CARD: "0" } }, {
+    name: "b",
+    environment: { CARD: "1" },
+  }];
+  const limits = [[0, cards], [1, []], [2, []], [2, cards], [3, cards]] as const;
+  for (const [index, expected] of [8, 8, 4, 8, 4].entries()) {
+    const [count, dealt] = limits[index], own = ownPlaces(count, "a", dealt);
+    await withJobsApi({ own, options: { gpuMemory: 8 } }, async ({ post }) => {
+      const request = { model: "tiny", hyperparameters: SMALL };
+      const { body } = await post("/v1/fine_tuning/plan", request);
+      assertEquals(body.limit, expected * 2 ** 30);
+    });
+  }
 });
 
 Deno.test("fine-tuning: without a limit that is known everything is taken", async () => {

@@ -41,6 +41,8 @@ type Answer = any;
 export interface Setup {
   /** Options of the server. */
   readonly options?: Record<string, unknown>;
+  /** The workers of the server's machine; one by default. */
+  readonly own?: Services["own"];
   readonly freeDisk?: number;
   readonly software?: boolean;
   readonly models?: readonly ModelRecord[];
@@ -76,6 +78,7 @@ export async function withJobsApi(
   const services = testServices({
     store,
     options: { gpuMemory: 8, ...setup.options },
+    ...(setup.own && { own: setup.own }),
     jobs: fakeJobs(store),
     models: fakeModels(models),
     storage: setup.dataFolder ?? {

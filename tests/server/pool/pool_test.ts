@@ -1,10 +1,15 @@
 /** Jobs in the hands of workers elsewhere, as the server sees them: a played worker, and no database. */
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { createHash } from "node:crypto";
 import { join } from "@std/path";
 import { ApiError } from "../../../src/server/api_error.ts";
+import { DiskFullError } from "../../../src/files/disk_error.ts";
+import { poolRoutes } from "../../../src/server/http/routes/pool.ts";
+import type { Retention } from "../../../src/server/jobs/retention.ts";
+import { withoutPassword } from "../../../src/server/pool/offers.ts";
 import { Pool } from "../../../src/server/pool/pool.ts";
-import type { Claimed } from "../../../src/server/pool/protocol.ts";
+import { type Claimed, reprDigest } from "../../../src/server/pool/protocol.ts";
+import type { Services } from "../../../src/server/services.ts";
 import type { WorkerEvent } from "../../../src/server/worker/protocol.ts";
 import { VERSION } from "../../../src/product.ts";
 import { until } from "../until.ts";
@@ -31,12 +36,18 @@ interface Table extends Bench {
   readonly pool: Pool;
   readonly offered: Offered;
   claim(job: string, worker?: string): Promise<Claimed>;
+  /** As the server begins to stop. */
+  stop(): Promise<void>;
 }
 
 /** A server without workers of its own. */
 function withPool(
   use: (table: Table) => Promise<void>,
-  { root, lease = 60 }: { readonly root?: string; readonly lease?: number } = {},
+  { root, lease = 60, quota }: {
+    readonly root?: string;
+    readonly lease?: number;
+    readonly quota?: number;
+  } = {},
 ): Promise<void> {
   const held: { pool?: Pool } = {};
   return withQueue(async (bench) => {
@@ -45,13 +56,17 @@ function withPool(
     const pool = held.pool = new Pool({ ...parts, options: { ...parts.options, lease } });
     const claim = (job: string, worker = "far") =>
       pool.claim({ version: VERSION, worker, card: "a card", job, offer: `offer-${job}` });
+    const stop = () => {
+      pool.stop();
+      return bench.queue.stop();
+    };
     try {
-      await use({ ...bench, pool, offered, claim });
+      await use({ ...bench, pool, offered, claim, stop });
     } finally {
-      await bench.queue.stop();
+      await stop();
       await pool.close();
     }
-  }, { root, workers: 0, attach: (job) => held.pool?.attach(job) });
+  }, { root, workers: 0, quota, attach: (job) => held.pool?.attach(job) });
 }
 
 const event = (value: unknown) => value as WorkerEvent;
@@ -73,16 +88,20 @@ function travels(path: string, text: string) {
   return { file: { path, bytes: bytes.length, sha256 }, body: () => new Blob([bytes]).stream() };
 }
 
-async function send({ pool }: Table, lease: string, path: string, text: string) {
+async function send({ pool }: Pick<Table, "pool">, lease: string, path: string, text: string) {
   const { file, body } = travels(path, text);
-  await pool.receive(lease, file, body(), file.bytes);
+  await pool.receive(lease, file, body());
   return file;
 }
 
-async function assertLost(call: Promise<unknown>): Promise<void> {
+async function assertRefused(call: Promise<unknown>, code: string): Promise<void> {
   const { details } = await assertRejects(() => call, ApiError);
-  assertEquals(details.code, "lease_lost");
+  assertEquals(details.code, code);
 }
+
+const assertLost = (call: Promise<unknown>) => assertRefused(call, "lease_lost");
+
+const namesIn = (folder: string) => [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
 
 Deno.test("a job elsewhere: offered, claimed once, told of, and ended", () =>
   withPool(async (table) => {
@@ -111,7 +130,9 @@ Deno.test("a job elsewhere: offered, claimed once, told of, and ended", () =>
     const result = await send(table, lease, "model/model.safetensors", "weights");
     await pool.commit(lease, { files: [result], keep: [] });
     await pool.report(lease, { events: [DONE], end: ENDED });
-    await table.until(id, "succeeded");
+    // What was answered is stored, and is answered again if the answer was lost.
+    assertEquals(store.jobs.status(id), "succeeded");
+    await pool.report(lease, { events: [DONE], end: ENDED });
     assertEquals(
       await Deno.readTextFile(join(storage.jobFolder(id), "model/model.safetensors")),
       "weights",
@@ -160,6 +181,71 @@ Deno.test("a pause, a cancellation and a stop of the worker reach a job elsewher
     await table.until(left, "queued");
     assertEquals(store.jobs.get(left)?.runsOn, undefined);
   }));
+
+Deno.test("a job that is given back again and again fails, unless its workers are only stopped", () =>
+  withPool(async (table) => {
+    const { pool, claim, store } = table, id = await queued(table);
+    const giveBack = async (left: string) => {
+      const { lease } = await claim(id);
+      await pool.report(lease, { events: [PLAN], end: { ...ENDED, code: 1, left } });
+      return store.jobs.status(id);
+    };
+    const faulty = "could not go on: no such file";
+    for (const left of [faulty, faulty, "was stopped", "was stopped"]) {
+      assertEquals(await giveBack(left), "queued");
+    }
+    // A checkpoint is progress.
+    const { lease } = await claim(id);
+    const saved = await send(table, lease, "checkpoint-4/manifest.json", "4");
+    await pool.commit(lease, { files: [saved], keep: [4] });
+    const checkpoint = event({ type: "checkpoint", step: 4, path: "" });
+    const end = { ...ENDED, code: 1, left: faulty };
+    await pool.report(lease, { events: [PLAN, checkpoint], end });
+    assertEquals(store.jobs.status(id), "queued");
+    assertEquals(await giveBack(faulty), "queued");
+    assertEquals(await giveBack(faulty), "failed");
+    assertEquals(store.jobs.get(id)?.error, {
+      code: "worker_lost",
+      message: `Worker far ${faulty}, 3 times without getting past step 4`,
+    });
+  }));
+
+Deno.test("a server that stops in the middle of calls tells workers to ask the next one", async () => {
+  const root = await Deno.makeTempDir();
+  try {
+    let id = "", lease = "";
+    await withPool(async (table) => {
+      const { pool, offered, stop } = table;
+      id = await queued(table);
+      lease = (await table.claim(id)).lease;
+      await pool.report(lease, { events: [PLAN, step(1)] });
+      const slow = new TransformStream<Uint8Array, Uint8Array>(),
+        writer = slow.writable.getWriter();
+      const { file } = travels("checkpoint-4/manifest.json", "four");
+      const upload = pool.receive(lease, file, slow.readable);
+      await writer.write(new TextEncoder().encode("fo"));
+      await stop();
+      writer.write(new TextEncoder().encode("ur")).catch(() => {}); // nobody reads it any more
+      await assertRefused(upload, "server_stopping");
+      await assertRefused(pool.report(lease, { events: [step(2)] }), "server_stopping");
+      await assertRefused(pool.commit(lease, { files: [], keep: [] }), "server_stopping");
+      await assertRefused(table.claim(id), "server_stopping");
+      assertEquals(offered.removed, []);
+      const left = await Array.fromAsync(Deno.readDir(table.storage.jobFolder(id)));
+      assert(left.some(({ name }) => name.startsWith(".incoming-")));
+    }, { root });
+    await withPool(async (table) => {
+      const { pool, queue, store, storage } = table;
+      await (queue.parts.room as Retention).sweepLeftovers();
+      assertEquals(namesIn(storage.jobFolder(id)), ["config", "lock"]);
+      queue.start();
+      await pool.report(lease, { events: [step(2), DONE], end: ENDED });
+      assertEquals(store.jobs.status(id), "succeeded");
+    }, { root });
+  } finally {
+    await Deno.remove(root, { recursive: true });
+  }
+});
 
 Deno.test("a server that restarts finds the worker at its job", async () => {
   const root = await Deno.makeTempDir();
@@ -210,23 +296,76 @@ Deno.test("what a worker sends takes its place at once, and older checkpoints go
       await pool.report(lease, { events: [event({ type: "checkpoint", step: at, path: "" })] });
     }
     assertEquals(table.store.checkpoints.of(id).map(({ step }) => step), [8, 12]);
-    const names = [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
-    assertEquals(names, ["checkpoint-12", "checkpoint-8", "config", "lock", "metrics.jsonl"]);
-    // One that is saved again replaces itself.
+    const names = ["checkpoint-12", "checkpoint-8", "config", "lock", "metrics.jsonl"];
+    assertEquals(namesIn(folder), names);
+    // One that is saved again replaces itself; nothing that is not listed comes with it.
     const again = await send(table, lease, "checkpoint-12/manifest.json", "again");
-    await pool.commit(lease, { files: [again], keep: [12] });
+    await send(table, lease, "checkpoint-12/another", "unlisted");
+    const commit = { files: [again], keep: [12] };
+    await Promise.all([pool.commit(lease, commit), pool.commit(lease, commit)]);
+    await pool.commit(lease, commit); // its answer was lost
     assertEquals(await Deno.readTextFile(join(folder, "checkpoint-12/manifest.json")), "again");
+    assertEquals(namesIn(join(folder, "checkpoint-12")), ["manifest.json"]);
+    await assertRefused(pool.commit(lease, { ...commit, keep: [] }), "files_missing");
+    // What has come and will never take its place goes with the lease.
+    await send(table, lease, "checkpoint-16/manifest.json", "16");
+    table.queue.cancel(id);
+    await table.until(id, "cancelled");
+    await until(
+      "it is gone",
+      () => namesIn(folder).join() === "checkpoint-12,config,lock,metrics.jsonl",
+    );
   }));
 
-Deno.test("a damaged file, a place outside and another version are refused", () =>
+Deno.test("a file comes with its size and its hash, and within the quota", () =>
+  withPool(async (table) => {
+    const { pool, claim, storage } = table, id = await queued(table), { lease } = await claim(id);
+    const app = poolRoutes({ pool } as unknown as Services);
+    app.onError((error) => {
+      if (error instanceof ApiError) return error.toResponse();
+      throw error;
+    });
+    const put = async (path: string, text: string, given: Record<string, string> = {}) => {
+      const { file, body } = travels(path, text);
+      const headers = {
+        "x-file-size": String(file.bytes),
+        "repr-digest": reprDigest(file.sha256),
+        ...given,
+      };
+      const url = `http://server/v1/workers/leases/${lease}/files/${path}`;
+      const response = await app.request(url, { method: "PUT", headers, body: body() });
+      return [response.status, (await response.json()).error?.param];
+    };
+    assertEquals(await put("metrics.jsonl", "{}"), [200, undefined]);
+    for (const size of ["", "-1", "1e3", "many"]) {
+      assertEquals(await put("metrics.jsonl", "{}", { "x-file-size": size }), [400, "x-file-size"]);
+    }
+    assertEquals(await put("metrics.jsonl", "{}", { "x-file-size": "1" }), [400, null]);
+    assertEquals(await put("metrics.jsonl", "{}", { "x-file-size": "3" }), [400, null]);
+    assertEquals(await put("metrics.jsonl", "{}", { "repr-digest": "none" }), [400, "repr-digest"]);
+    assertEquals(await put("model/%zz", "{}"), [400, "path"]);
+    for (const path of ["events.jsonl", "lock", "config/config.json", "model", ".incoming/x"]) {
+      assertEquals(await put(path, "{}"), [400, "path"], path);
+    }
+    const free = String(await storage.free() + 1);
+    await assertRejects(
+      () => put("model/model.safetensors", "", { "x-file-size": free }),
+      DiskFullError,
+    );
+    const { reasonCode } = await table.until(id, "paused");
+    assertEquals(reasonCode, "disk_full");
+  }, { quota: 64 * 2 ** 20 }));
+
+Deno.test("a damaged file, a place outside, another version and a name of the server's are refused", () =>
   withPool(async (table) => {
     const { pool, claim } = table, id = await queued(table), { lease } = await claim(id);
     const { file } = travels("model/model.safetensors", "weights");
     const damaged = await assertRejects(
-      () => pool.receive(lease, file, new Blob(["Weights"]).stream(), 7),
+      () => pool.receive(lease, file, new Blob(["Weights"]).stream()),
       ApiError,
     );
     assertEquals(damaged.details.code, "incomplete_body");
+    assertMatch(damaged.message, /^model.safetensors came with 7 bytes, but not with the SHA-256 /);
     for (const place of ["../server.db", "a/../../b", "/etc/passwd", "a//b", "a\\b", ""]) {
       const refused = await assertRejects(() => send(table, lease, place, "x"), ApiError);
       assertEquals(refused.status, 400, place);
@@ -236,4 +375,22 @@ Deno.test("a damaged file, a place outside and another version are refused", () 
       ApiError,
       `worker old is of version 0.0.1, the server of ${VERSION}: use the same`,
     );
+    assertThrows(
+      () => pool.hello({ version: VERSION, worker: "server-1", card: "a card" }),
+      ApiError,
+      "server-1 is the name of a worker of the server's own: choose another name",
+    );
   }));
+
+Deno.test("an address in a log has no password", () => {
+  const shown = {
+    "postgres://me:secret@host/db": "postgres://me:…@host/db",
+    "postgres://host/db?password=secret&sslmode=require":
+      "postgres://host/db?password=…&sslmode=require",
+    "postgres://me:%zz@host/d%zz": "postgres://me:…@host/d%zz",
+    "no address": "no address",
+  };
+  for (const [address, expected] of Object.entries(shown)) {
+    assertEquals(withoutPassword(address), expected);
+  }
+});

@@ -4,9 +4,16 @@
  */
 import { createRoute, type OpenAPIHono, z } from "../../../packages/zod_openapi.ts";
 import type { Context } from "../../../packages/hono.ts";
-import { ApiError, notFound } from "../../api_error.ts";
+import { ApiError } from "../../api_error.ts";
 import { Pool } from "../../pool/pool.ts";
-import { claimSchema, commitSchema, reportSchema, workerSchema } from "../../pool/protocol.ts";
+import {
+  claimSchema,
+  commitSchema,
+  FILE_SIZE,
+  reportSchema,
+  type Traveller,
+  workerSchema,
+} from "../../pool/protocol.ts";
 import { toWorkers, workerPageSchema } from "../../protocol/worker.ts";
 import type { Services } from "../../services.ts";
 import { answer } from "../answer.ts";
@@ -56,12 +63,8 @@ export function poolRoutes(services: Services): OpenAPIHono {
     return new Response(file.readable, { headers: { "content-length": String(size) } });
   });
   app.put(`${lease}/files/*`, async (context) => {
-    const { req } = context, sha256 = digestOf(req.header("repr-digest"));
-    const [, path] = /\/files\/(.*)$/.exec(new URL(req.url).pathname)!;
-    const length = Number(req.header("content-length") ?? 0);
-    const body = req.raw.body ?? new Blob().stream();
-    const file = { path: decodeURIComponent(path), sha256 };
-    await pool().receive(idOf(context), file, body, length);
+    const body = context.req.raw.body ?? new Blob().stream();
+    await pool().receive(idOf(context), fileOf(context), body);
     return context.json({});
   });
   return app;
@@ -75,9 +78,22 @@ async function read<T>(context: Context, schema: z.ZodType<T>): Promise<T> {
   throw invalidRequest(error);
 }
 
-/** In hexadecimal. */
-function digestOf(header: string | undefined): string {
-  const [, base64] = /^sha-256=:([A-Za-z0-9+/]{43}=):$/.exec(header ?? "") ?? [];
-  if (base64) return Uint8Array.fromBase64(base64).toHex();
-  throw notFound("digest", header ?? "none", "repr-digest");
+/** The file that a request brings. Throws an ApiError 400 if it does not say which that is. */
+function fileOf({ req }: Context): Traveller {
+  const place = /\/files\/(.*)$/.exec(new URL(req.url).pathname)![1];
+  const digest = req.header("repr-digest") ?? "", size = req.header(FILE_SIZE) ?? "";
+  const [, base64] = /^sha-256=:([A-Za-z0-9+/]{43}=):$/.exec(digest) ?? [];
+  if (!base64) throw invalidFile("repr-digest", `must be its SHA-256, got ${digest || "none"}`);
+  if (!/^\d{1,15}$/.test(size)) {
+    throw invalidFile(FILE_SIZE, `must be its size in bytes, got ${size || "none"}`);
+  }
+  const sha256 = Uint8Array.fromBase64(base64).toHex();
+  try {
+    return { path: decodeURIComponent(place), bytes: Number(size), sha256 };
+  } catch {
+    throw invalidFile("path", `is not percent-encoded: ${place}`);
+  }
 }
+
+const invalidFile = (param: string, rule: string) =>
+  new ApiError(400, { message: `${param} ${rule}`, param, code: "invalid_value" });
