@@ -9,7 +9,7 @@ import { type ModelFacts, usableTemplates } from "./model_facts.ts";
 
 export type AdmissionServices = Pick<
   Services,
-  "options" | "device" | "store" | "storage" | "models"
+  "options" | "device" | "store" | "own" | "storage" | "models"
 >;
 
 export interface Admission {

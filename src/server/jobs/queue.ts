@@ -256,12 +256,15 @@ export class JobQueue implements Jobs {
       here({ ...task, environment: this.#slots.environmentOf(place) });
     const parts = { ...this.parts, startTraining: start ?? own, moments: this.#moments };
     const run = new JobRun(job, parts, attached);
-    const ended = this.#attempt(run).catch((error) => this.#report(error, job)).finally(() => {
-      this.#running.delete(job.id);
-      if (!place.lease) this.#slots.giveBack(place);
-      this.#moments.set(job.id, undefined);
-      this.#next();
-    });
+    // Not before it is among those that run, where whoever ends it looks for it.
+    const ended = Promise.resolve().then(() => this.#attempt(run))
+      .catch((error) => this.#report(error, job))
+      .finally(() => {
+        this.#running.delete(job.id);
+        if (!place.lease) this.#slots.giveBack(place);
+        this.#moments.set(job.id, undefined);
+        this.#next();
+      });
     this.#running.set(job.id, { run, ended });
     return ended;
   }
