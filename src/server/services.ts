@@ -12,7 +12,6 @@ import type { Alternative } from "../train/does_not_fit.ts";
 import type { MemoryPlan } from "../train/plan.ts";
 import type { SizedRun } from "../train/sizing.ts";
 import type { ProgressEvent } from "../train/events.ts";
-import type { OwnPlace } from "./jobs/slots.ts";
 import type { ServerOptions } from "./options.ts";
 import type { ServerLog } from "./server_log.ts";
 import type { EventRecord, FileRecord, JobKind, JobRecord, NewEvent } from "./store/records.ts";
@@ -22,7 +21,7 @@ export interface Services {
   readonly options: ServerOptions;
   readonly device: Device;
   /** The workers of this machine. */
-  readonly own: readonly OwnPlace[];
+  readonly own: readonly OwnWorker[];
   readonly serverLog: ServerLog;
   readonly store: Store;
   readonly log: EventLog;
@@ -151,6 +150,12 @@ export interface WorkerSeen {
   readonly worker: string;
   /** Name of its GPU. */
   readonly card: string;
+}
+
+/** A worker of the server's machine. */
+export interface OwnWorker extends WorkerSeen {
+  /** Of the processes of its jobs: they see its card only. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** Workers on other machines. */

@@ -8,6 +8,7 @@ import {
   type Orders,
   type Report,
   RUN,
+  WAS_STOPPED,
 } from "../pool/protocol.ts";
 import type { ServerLog } from "../server_log.ts";
 import type { StepEvent } from "../../train/events.ts";
@@ -70,7 +71,7 @@ export class Job {
     stop.addEventListener("abort", onStop);
     try {
       const exit = await this.#run();
-      const left = stop.aborted ? "was stopped" : undefined;
+      const left = stop.aborted ? WAS_STOPPED : undefined;
       this.#isEnding = true;
       await this.#outbox.close({ ...exit, left }, this.#outcome);
       this.#cut.signal.throwIfAborted();

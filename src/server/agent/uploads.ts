@@ -2,7 +2,7 @@
 import { join } from "../../packages/std_path.ts";
 import { isThere } from "../../files/stat.ts";
 import { checkpointSteps } from "../../formats/checkpoint/reader.ts";
-import { FILES_MISSING, reprDigest, RUN, type Traveller } from "../pool/protocol.ts";
+import { FILE_SIZE, FILES_MISSING, reprDigest, RUN, type Traveller } from "../pool/protocol.ts";
 import { filesBelow, staysBehind, travellerOf } from "../pool/travellers.ts";
 import { FILE_MS, Refusal, type ServerClient } from "./server_client.ts";
 
@@ -139,7 +139,7 @@ export class Uploads {
     const name = place.split("/").map(encodeURIComponent).join("/");
     await client.json("PUT", `${lease}/files/${name}`, {
       file: path,
-      headers: { "x-file-size": String(bytes), "repr-digest": reprDigest(sha256) },
+      headers: { [FILE_SIZE]: String(bytes), "repr-digest": reprDigest(sha256) },
       signal,
       silence: FILE_MS,
     });

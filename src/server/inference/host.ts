@@ -1,7 +1,7 @@
 /** Runs models for inference, at most one on the GPU at a time, in a separate process. */
 import { unlessAborted } from "../../train/unless_aborted.ts";
 import { ApiError } from "../api_error.ts";
-import { onFirstCard, type OwnPlace } from "../jobs/slots.ts";
+import { onFirstCard } from "../jobs/slots.ts";
 import type { ServerOptions } from "../options.ts";
 import type { ServerLog } from "../server_log.ts";
 import type {
@@ -10,6 +10,7 @@ import type {
   Inference,
   ModelRecord,
   Models,
+  OwnWorker,
 } from "../services.ts";
 import type { Store } from "../store/store.ts";
 import { ModelProcess } from "./model_process.ts";
@@ -26,7 +27,7 @@ export interface HostParts {
   readonly serverLog: ServerLog;
   readonly store: { readonly jobs: Pick<Store["jobs"], "withStatus"> };
   /** The workers of this machine. */
-  readonly own: readonly OwnPlace[];
+  readonly own: readonly OwnWorker[];
   /** Called before the model of a checkpoint is loaded, to create its folder. */
   readonly materialize?: (model: ModelRecord) => Promise<void>;
   /** For tests: patience with slow readers. */

@@ -1,5 +1,6 @@
 /** The workers of the server's own machine: each runs one job at a time. */
 import type { DealtCard } from "../processes/probe.ts";
+import type { OwnWorker } from "../services.ts";
 import type { JobPlace } from "../store/records.ts";
 
 /** `count` of them, on these cards in turn; without any all are on the one named `card`. */
@@ -7,7 +8,7 @@ export function ownPlaces(
   count: number,
   card: string,
   cards: readonly DealtCard[] = [],
-): (JobPlace & Partial<Pick<DealtCard, "environment">>)[] {
+): OwnWorker[] {
   return Array.from({ length: count }, (_, index) => {
     const dealt = cards.length ? cards[index % cards.length] : undefined;
     const place = { worker: `server-${index + 1}`, card: dealt?.name ?? card };
@@ -15,18 +16,16 @@ export function ownPlaces(
   });
 }
 
-export type OwnPlace = ReturnType<typeof ownPlaces>[number];
-
 /** Names of the workers on the first card, which models for inference use too. */
-export function onFirstCard(own: readonly OwnPlace[]): string[] {
+export function onFirstCard(own: readonly OwnWorker[]): string[] {
   return own.filter(({ environment }) => environment === own[0].environment)
     .map(({ worker }) => worker);
 }
 
 export class Slots {
-  readonly #free: OwnPlace[];
+  readonly #free: OwnWorker[];
 
-  constructor(readonly all: readonly OwnPlace[]) {
+  constructor(readonly all: readonly OwnWorker[]) {
     this.#free = [...all];
   }
 
@@ -48,11 +47,11 @@ export class Slots {
   }
 
   /** Of the process of a job there. */
-  environmentOf({ worker }: JobPlace): OwnPlace["environment"] {
+  environmentOf({ worker }: JobPlace): OwnWorker["environment"] {
     return this.#named(worker).environment;
   }
 
-  #named(worker: string): OwnPlace {
+  #named(worker: string): OwnWorker {
     return this.all.find((each) => each.worker === worker)!;
   }
 }
