@@ -192,21 +192,10 @@ serverTest(
       );
       assertEquals([missing.code, missing.param], ["model_not_found", "model"]);
 
-      // A running job leaves less memory.
-      store.jobs.insert({
-        id: "ftjob-1",
-        kind: "fine_tuning",
-        status: "running",
-        createdAt: 1,
-        turn: 1,
-        model: "tiny",
-        request: {},
-        options: {},
-        trainingFiles: [],
-        validationFiles: [],
-        plan: { plannedPeakBytes: 1.2e6, byPurpose: {} as never, diskBytes: 0 },
-        resultFiles: [],
-      });
+      // One on the same card leaves less memory.
+      const runsOn = { ...OTHER, worker: "server-1" };
+      const small = { ...plan, plannedPeakBytes: 1.2e6 };
+      store.jobs.insert(job({ id: "ftjob-4", status: "running", plan: small, runsOn }));
       const full = await assertRejects(() => say(server), OpenAI.InternalServerError);
       assertMatch(
         full.message,
