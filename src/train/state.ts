@@ -42,8 +42,9 @@ export function inBlocks(
 }
 
 /**
- * Loads a checkpoint's tensors onto the device, those whose names begin with `prefix`. All entries are first compared with what the run
- * expects, so that a checkpoint of another model is refused before anything is loaded.
+ * Loads a checkpoint's tensors onto the device, those whose names begin with `prefix`. All entries are
+ * first compared with what the run expects, so that a checkpoint of another model is refused before
+ * anything is loaded.
  */
 export async function restoreTensors(
   gpu: Gpu,
