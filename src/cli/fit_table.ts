@@ -9,7 +9,7 @@ import { type Fit, MOST_SEQUENCES, planFit } from "../train/fit.ts";
 import { RESERVED_TEXT, runMemoryOfCard } from "../train/gpu_memory.ts";
 import type { MemoryOptions } from "../train/memory_options.ts";
 import { EXIT, type Io } from "./command.ts";
-import { givenSizes } from "./given_sizes.ts";
+import { givenSizes, inProcesses } from "./given_sizes.ts";
 
 /** With `--json` an object a line; otherwise a line for all lengths of one setting. Fails if nothing fits. */
 export function showFits(
@@ -35,12 +35,13 @@ export function showFits(
 
 function describe(
   config: LlamaConfig,
-  { model, from, fit }: MemoryOptions,
+  { model, from, fit, ranks }: MemoryOptions,
   bytes: number,
   fits: readonly Fit[],
 ): string {
   const name = `${model ?? from} (${(parameterCount(config) / 1e6).toFixed(1)} million parameters)`;
-  const card = `a card of ${fit} GiB: ${formatBytes(bytes, 4)}, ${RESERVED_TEXT}`;
+  const card = `a card of ${fit} GiB${inProcesses({ ranks })}: ${formatBytes(bytes, 4)}, ` +
+    RESERVED_TEXT;
   if (!fits.length) return `${name} does not fit ${card}`;
   const lengths = [...new Set(fits.map(({ options }) => Number(options.seqLen)))].sort((a, b) =>
     a - b

@@ -11,3 +11,7 @@ export function givenSizes(options: MemoryOptions): MemoryInput {
   );
   return Object.fromEntries(given) as MemoryInput;
 }
+
+/** Of several processes: that the figures are those of each. */
+export const inProcesses = ({ ranks = 1 }: Pick<MemoryInput, "ranks">): string =>
+  ranks > 1 ? `, in each of ${ranks} processes` : "";

@@ -15,6 +15,7 @@ import { type MemoryOptions, memoryOptions } from "../train/memory_options.ts";
 import { fullAdamWShape, type MemoryPlan, planMemory } from "../train/plan.ts";
 import { type Command, EXIT, type Io } from "./command.ts";
 import { showFits } from "./fit_table.ts";
+import { inProcesses } from "./given_sizes.ts";
 import { showTable } from "./memory_table.ts";
 import { showTrial } from "./memory_trial.ts";
 import { openChosenGpu } from "./open_gpu.ts";
@@ -81,9 +82,8 @@ function describe(
   const share = (100 * plan.plannedPeakBytes / full.plannedPeakBytes).toFixed(0);
   return [
     `${options.model ?? options.from}: ${(parameters / 1e6).toFixed(1)} million parameters, ` +
-    `${config.vocabSize} tokens, batch ${options.batchSize} x ${options.seqLen} tokens${
-      options.ranks > 1 ? `, in each of ${options.ranks} processes` : ""
-    }`,
+    `${config.vocabSize} tokens, batch ${options.batchSize} x ${options.seqLen} tokens` +
+    inProcesses(options),
     "",
     formatTable(["", options.optimizer, "full adamw"], rows),
     "",

@@ -12,7 +12,7 @@ import { type MethodMemory, methodMemory, PAPER_BATCH } from "../train/method_me
 import type { MemoryInput, MemoryOptions } from "../train/memory_options.ts";
 import { PAPER_MODELS, PAPERS } from "../train/paper_figures.ts";
 import { EXIT, type Io } from "./command.ts";
-import { givenSizes } from "./given_sizes.ts";
+import { givenSizes, inProcesses } from "./given_sizes.ts";
 
 interface ModelMemory {
   readonly model: string;
@@ -57,8 +57,9 @@ async function modelsOf(
   });
 }
 
-const title = ({ model, parameters }: ModelMemory, { batchSize, seqLen }: MemoryInput) =>
-  `${model}: ${(parameters / 1e6).toFixed(1)} million parameters, ${batchSize} x ${seqLen} tokens`;
+const title = ({ model, parameters }: ModelMemory, given: MemoryInput) =>
+  `${model}: ${(parameters / 1e6).toFixed(1)} million parameters, ${given.batchSize} x ` +
+  `${given.seqLen} tokens${inProcesses(given)}`;
 
 function describe(models: readonly ModelMemory[], given: MemoryInput): string {
   return [

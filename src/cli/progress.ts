@@ -232,10 +232,8 @@ function describeTeam(plan: PlanEvent): string {
     ? `, ${formatBytes(outer_bytes!)} of host memory for the outer step after every ${local_steps}`
     : "";
   if (ranks === undefined) return outer;
-  const sent = `in each of ${ranks} processes, which send ${
-    formatBytes(exchanged_bytes!)
-  } in a step`;
-  return `${outer}, ${sent}${local_steps ? " on average" : ""}`;
+  const sent = formatBytes(exchanged_bytes!);
+  return `${outer}, in each of ${ranks} processes, which send ${sent} in a step on average`;
 }
 
 function describeMemory({ planned_peak_bytes, allocated_bytes, memory_limit }: PlanEvent): string {

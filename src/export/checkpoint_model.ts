@@ -26,13 +26,15 @@ export interface SaveProgress {
 
 /**
  * Writes weights, configuration, tokenizer and card into `folder`, which must exist: the same bytes
- * as a run's result at that step. Needs no GPU. Throws a {@link UserError} if an earlier version
- * wrote the checkpoint, which then has nothing but weights.
+ * as a run's result at that step. `base` is where the weights are that were not trained, if the run
+ * knows better. Needs no GPU. Throws a {@link UserError} if an earlier version wrote the checkpoint,
+ * which then has nothing but weights.
  */
 export async function saveCheckpointFolder(
   checkpoint: string,
   folder: string,
   progress: SaveProgress = {},
+  base?: string,
 ): Promise<void> {
   using contents = await openCheckpoint(checkpoint);
   const described = contents.result === "adapter" ? ADAPTER_CONFIG : "config.json";
@@ -42,11 +44,11 @@ export async function saveCheckpointFolder(
       "resume the run with this version, and use its next checkpoint",
     );
   }
-  await saveCheckpointWeights(contents, folder, progress);
+  await saveCheckpointWeights(contents, folder, progress, base);
   await copyFolder(checkpoint, folder, OWN);
 }
 
-/** The weights alone, `base` being where those are that were not trained, if the run knows better. */
+/** The weights alone; `base` as there. */
 export async function saveCheckpointWeights(
   contents: CheckpointContents,
   folder: string,

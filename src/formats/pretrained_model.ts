@@ -69,11 +69,12 @@ export async function openFound(spec: string, adapter?: string): Promise<Pretrai
 }
 
 /**
- * Opens a checkpoint of a model. Weights that were not trained are read from the base that it names,
- * or from `given`.
+ * Opens a checkpoint of a model. Weights that were not trained are read from `given`, or else from
+ * the base that it names.
  */
 export async function openCheckpointModel(path: string, given?: string): Promise<PretrainedModel> {
-  const contents = await openCheckpoint(path), { parameters, base = given } = contents;
+  const contents = await openCheckpoint(path), { parameters } = contents;
+  const base = given ?? contents.base;
   const rest = base !== undefined && parameters.all.some(({ kept }) => !kept)
     ? await openPretrained(base)
     : undefined;

@@ -110,7 +110,10 @@ function allocate(
   capabilities: Capabilities,
   objective: Objective,
 ): Training {
-  const { batchSize: batch, seqLen: length, dtype } = shape;
+  const { batchSize: batch, seqLen: length, dtype, optimizer: { shares } } = shape;
+  if (shares && shares.own === undefined) {
+    throw new Error(`${shares.count} processes share the states: the shape must say which this is`);
+  }
   const tokens = batch * length;
   const parameters = createParameters(allocator, config, {
     weights: shape.weights,
@@ -119,7 +122,7 @@ function allocate(
     offloadedEmbedding: shape.offloadedEmbedding,
     trained: shape.trained,
     lora: shape.lora,
-    shares: shape.optimizer.shares?.weights ? shape.optimizer.shares : undefined,
+    shares: shares?.weights ? shares : undefined,
   });
   const states = createParameterStates(allocator, parameters, shape.optimizer, tokens);
   const headBlock = states.find(({ parameter }) => parameter === parameters.head)?.blockRows;

@@ -23,14 +23,22 @@ export class DoesNotFitError extends OutOfMemoryError {
   /** As it appears in a stack trace. */
   override readonly name = "DoesNotFitError";
 
-  /** `alternatives`: what would fit, nearest first. */
-  constructor(message: string, readonly alternatives: readonly Alternative[]) {
+  /** What would fit, nearest first. */
+  readonly alternatives: readonly Alternative[];
+
+  /** Without `alternatives` none were looked for. */
+  constructor(message: string, alternatives?: readonly Alternative[]) {
     super(message, describeAlternatives(alternatives));
+    this.alternatives = alternatives ?? [];
   }
 }
 
 /** Describes what would fit, each with its bytes, or what else to try. */
-export function describeAlternatives(alternatives: readonly Alternative[]): Phrase {
+export function describeAlternatives(alternatives?: readonly Alternative[]): Phrase {
+  if (!alternatives) {
+    return phrase`what would fit could not be looked for, since options alone do not decide the size
+      of this run: lower ${option("batchSize")} or ${option("seqLen")}, or choose a smaller model`;
+  }
   if (!alternatives.length) {
     return "no smaller batch, rank or length fits: choose a smaller model";
   }
@@ -49,6 +57,16 @@ export interface PlannedRun extends SizedRun {
 /** What of a search is shown. */
 export const toAlternatives = (fits: readonly Fit[]): Alternative[] =>
   fits.map(({ options, plan }) => ({ options, bytes: plan.plannedPeakBytes }));
+
+/** What of a run would fit into so many bytes; undefined if that cannot be looked for. */
+export function alternativesTo(
+  run: SizedRun,
+  bytes: number,
+  capabilities: Capabilities,
+): Alternative[] | undefined {
+  const fits = atOnce(nearestFits(run, bytes, capabilities));
+  return fits && toAlternatives(fits);
+}
 
 /** Refuses a run that cannot fit, before its first allocation, and suggests what would. */
 export function assertFits(
@@ -70,7 +88,7 @@ export function assertFits(
     throw new DoesNotFitError(
       `this run needs ${neededText(plan)}, ${formatBytes(limit, 4)} available ` +
         `(${parameterCount(config)} parameters)`,
-      toAlternatives(atOnce(nearestFits(run, limit, capabilities))),
+      alternativesTo(run, limit, capabilities),
     );
   }
   return plan;
@@ -102,12 +120,11 @@ export function failedAllocation(
   const { config, shape, objective } = run;
   const plan = planMemory(config, shape, capabilities, objective);
   const granted = refused ? error.allocated : plan.allocatedBytes / 2;
-  const fits = atOnce(nearestFits(run, Math.max(0, granted - RESERVED), capabilities));
   const what = refused
     ? `the driver gave ${formatBytes(error.allocated, 4)} and refused more`
     : `the device was lost while it was allocated (${error.message})`;
   return new DoesNotFitError(
     `this run needs ${neededText(plan)}; ${what}`,
-    toAlternatives(fits),
+    alternativesTo(run, Math.max(0, granted - RESERVED), capabilities),
   );
 }

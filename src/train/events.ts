@@ -151,7 +151,7 @@ export interface PlanEvent {
   readonly adapter: string;
   /** Processes that train together, each with a card and the memory planned; absent for one. */
   readonly ranks?: number;
-  /** Bytes that each of them sends to the others in a step; refreshes of subspaces send more. */
+  /** Bytes that each of them sends in a step, on average; refreshes of subspaces send more. */
   readonly exchanged_bytes?: number;
   /** With `localSteps`: that number; what is exchanged once in so many steps is counted in each. */
   readonly local_steps?: number;

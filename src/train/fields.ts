@@ -239,20 +239,7 @@ export const scheduleFields = section("Schedule", {
   seed,
 });
 
-export const shardStates = z.boolean().default(false).describe(
-  "where an MPI launcher started several processes: each keeps the optimizer states of its share of " +
-    "the parameters alone, updates these, and gives the updates to the others (ZeRO); the weights " +
-    "are the same bits as without it",
-);
-
-export const shardWeights = z.boolean().default(false).meta(described(
-  phrase`each keeps only its share of the layers' matrices as well, and they are gathered when a layer
-    runs (FSDP); has ${option("shardStates", true)}`,
-));
-
 export const runFields = section("Run", {
-  shardStates,
-  shardWeights,
   output: z.string().min(1).describe("folder for metrics, checkpoints and the trained model")
     .meta({ value: "dir" }),
   evalEvery: orNever().default(1000).describe("steps between evaluations; 0: only at the end"),

@@ -11,7 +11,7 @@ import { PRETRAIN_METHODS } from "./method_fields.ts";
 import { METHOD_NAMES, type MethodName, methodOf, rankOptionOf } from "./methods.ts";
 import type { MemoryInput } from "./memory_options.ts";
 import { plansFinetuning } from "./option_effects.ts";
-import { type MemoryPlan, planMemory } from "./plan.ts";
+import { type MemoryPlan, planMemory, shapeOfProcess } from "./plan.ts";
 import { rankOf } from "./presets.ts";
 import { SAVINGS } from "./savings.ts";
 import { type SizedRun, Sizing, type Values } from "./sizing.ts";
@@ -96,15 +96,16 @@ export function* whatFits(
 
 /**
  * What would make a run fit, at most three ways, the nearest first: options that save memory alone,
- * a smaller batch, a lower rank, shorter sequences.
+ * a smaller batch, a lower rank, shorter sequences. Undefined if options do not decide its size, so
+ * that none can be tried.
  */
 export function* nearestFits(
   run: SizedRun,
   bytes: number,
   capabilities: Capabilities,
-): Planning<Fit[]> {
+): Planning<Fit[] | undefined> {
   const search = new Search(run, bytes, capabilities), found = new Map<string, Fit>();
-  if (!search.knows(run, capabilities)) return [];
+  if (!search.knows(run, capabilities)) return undefined;
   const add = (fit: Fit | undefined) => {
     if (fit) found.set(JSON.stringify(fit.options), fit);
     return fit !== undefined;
@@ -153,7 +154,8 @@ class Search {
   /** Whether options decide the run's size: a recipe may have a shape of its own. */
   knows({ config, shape, objective }: SizedRun, capabilities: Capabilities): boolean {
     if (!shape) return true;
-    const own = planMemory(config, shape, capabilities, objective);
+    const all = shapeOfProcess(shape, undefined);
+    const own = planMemory(config, all, capabilities, objective);
     return this.#sizing.plan()?.plannedPeakBytes === own.plannedPeakBytes;
   }
 
@@ -233,8 +235,9 @@ class Search {
   *savings(options: Values, batches: readonly number[]): Planning<Values[]> {
     const ladder: Values[] = [{}];
     let before = new Peaks(options, (options) => this.#plan(options));
-    for (const { option, value } of SAVINGS) {
-      const savings = { ...ladder.at(-1), [option]: value };
+    for (const { option, value, includes } of SAVINGS) {
+      const kept = Object.entries(ladder.at(-1)!).filter(([name]) => name !== includes);
+      const savings = { ...Object.fromEntries(kept), [option]: value };
       const after = new Peaks({ ...options, ...savings }, (options) => this.#plan(options));
       if (!(yield* after.savesBeside(before, batches))) continue;
       before = after;

@@ -8,8 +8,6 @@ import {
   loraFields,
   loraSizes,
   memoryFields,
-  shardStates,
-  shardWeights,
   startFields,
   trainedModel,
   trainEmbeddings,
@@ -26,7 +24,7 @@ import {
 } from "./method_fields.ts";
 import { METHOD_NAMES, type MethodName } from "./methods.ts";
 import { effectRules } from "./effect.ts";
-import { SHARDING_EFFECTS } from "./parallel_fields.ts";
+import { SHARDING_EFFECTS, shardStates, shardWeights } from "./parallel_fields.ts";
 import { MEMORY_EFFECTS, plansFinetuning } from "./option_effects.ts";
 import { knownPreset, modelStart, startRule } from "./option_rules.ts";
 import type { MemoryInput, MemoryOptions } from "./option_types.ts";
@@ -104,7 +102,7 @@ export const memoryOptions: Options<MemoryOptions, MemoryInput> = defineOptions(
     ...section("Card", {
       ranks: count().default(1).meta(described(
         phrase`plan what one of so many processes needs, each with ${option("batchSize")} sequences
-          of its own; that with the most`,
+          of its own; the plan is that of the process that needs the most`,
       )).meta({ value: "n" }),
       shardStates,
       shardWeights,

@@ -19,7 +19,7 @@ import {
   type PaperName,
   PAPERS,
 } from "./paper_figures.ts";
-import type { MemoryPlan } from "./plan.ts";
+import { type MemoryPlan, shapeOfProcess } from "./plan.ts";
 import { presetOf, rankOf } from "./presets.ts";
 import { type SizedRun, Sizing, type Values } from "./sizing.ts";
 
@@ -125,7 +125,7 @@ function memoryOf(
     const plan = shape && sizing.plan(change);
     if (!plan) continue;
     const pretrains = !isFinetuned;
-    const counted = countedBytes(run.config, shape, capabilities);
+    const counted = countedBytes(run.config, shapeOfProcess(shape, plan.own), capabilities);
     const stored = STORED.reduce((sum, purpose) => sum + plan.byPurpose[purpose], 0);
     const theirs = pretrains && shapeOfPapers(method, run, capabilities);
     const isTheirs = theirs && JSON.stringify(theirs) === JSON.stringify(shape);

@@ -170,8 +170,8 @@ export async function openRun(
     ? await adviseRanks(gpu, recipe, { share: options.energyShare, limit, onPreparation })
     : undefined;
   recipe = advice?.recipe ?? recipe;
-  const { shape, objective } = recipe;
-  const needed = assertFits(recipe, capabilities, limit);
+  const { shape, objective } = recipe, sized = { ...recipe, ranks: ranks?.size };
+  const needed = assertFits(sized, capabilities, limit);
   const plannedPeakBytes = Math.max(needed.plannedPeakBytes, advice?.plannedPeakBytes ?? 0);
   const scarce = await assertRoom(
     options,
@@ -204,7 +204,7 @@ export async function openRun(
     return { training, local };
   };
   const { training, local } = await start().catch((error): never => {
-    throw failedAllocation(error, recipe, capabilities);
+    throw failedAllocation(error, sized, capabilities);
   });
   signal?.throwIfAborted();
   // Delete only after everything that can fail has succeeded.

@@ -213,8 +213,8 @@ export interface MemoryOptions {
    */
   readonly from?: string;
   /**
-   * Plan what one of so many processes needs, each with `batchSize` sequences of its own; that with
-   * the most.
+   * Plan what one of so many processes needs, each with `batchSize` sequences of its own; the plan
+   * is that of the process that needs the most.
    * @default 1
    */
   readonly ranks: number;
@@ -226,8 +226,8 @@ export interface MemoryOptions {
    */
   readonly shardStates: boolean;
   /**
-   * Each keeps only its share of the layers' matrices as well, and they are gathered when a layer
-   * runs (FSDP); has `shardStates: true`.
+   * Each process keeps only its share of the layers' matrices as well, and they are gathered when a
+   * layer runs (FSDP); implies `shardStates: true`.
    * @default false
    */
   readonly shardWeights: boolean;
@@ -622,19 +622,6 @@ export interface PretrainOptions {
    * @default 42
    */
   readonly seed: number;
-  /**
-   * Where an MPI launcher started several processes: each keeps the optimizer states of its share
-   * of the parameters alone, updates these, and gives the updates to the others (ZeRO); the weights
-   * are the same bits as without it.
-   * @default false
-   */
-  readonly shardStates: boolean;
-  /**
-   * Each keeps only its share of the layers' matrices as well, and they are gathered when a layer
-   * runs (FSDP); has `shardStates: true`.
-   * @default false
-   */
-  readonly shardWeights: boolean;
   /** Folder for metrics, checkpoints and the trained model. */
   readonly output: string;
   /**
@@ -703,6 +690,19 @@ export interface PretrainOptions {
    * latest: of `output`, if any.
    */
   readonly resume?: "auto" | (string & Record<never, never>);
+  /**
+   * Where an MPI launcher started several processes: each keeps the optimizer states of its share
+   * of the parameters alone, updates these, and gives the updates to the others (ZeRO); the weights
+   * are the same bits as without it.
+   * @default false
+   */
+  readonly shardStates: boolean;
+  /**
+   * Each process keeps only its share of the layers' matrices as well, and they are gathered when a
+   * layer runs (FSDP); implies `shardStates: true`.
+   * @default false
+   */
+  readonly shardWeights: boolean;
   /**
    * Format in which gradients travel, or what local steps have changed; they are added in float32;
    * bfloat16 halves the bytes and rounds each process's part and the sum.
@@ -1145,19 +1145,6 @@ export interface FinetuneOptions {
    * @default 42
    */
   readonly seed: number;
-  /**
-   * Where an MPI launcher started several processes: each keeps the optimizer states of its share
-   * of the parameters alone, updates these, and gives the updates to the others (ZeRO); the weights
-   * are the same bits as without it.
-   * @default false
-   */
-  readonly shardStates: boolean;
-  /**
-   * Each keeps only its share of the layers' matrices as well, and they are gathered when a layer
-   * runs (FSDP); has `shardStates: true`.
-   * @default false
-   */
-  readonly shardWeights: boolean;
   /** Folder for metrics, checkpoints and the trained model. */
   readonly output: string;
   /**
@@ -1227,6 +1214,19 @@ export interface FinetuneOptions {
    * latest: of `output`, if any.
    */
   readonly resume?: "auto" | (string & Record<never, never>);
+  /**
+   * Where an MPI launcher started several processes: each keeps the optimizer states of its share
+   * of the parameters alone, updates these, and gives the updates to the others (ZeRO); the weights
+   * are the same bits as without it.
+   * @default false
+   */
+  readonly shardStates: boolean;
+  /**
+   * Each process keeps only its share of the layers' matrices as well, and they are gathered when a
+   * layer runs (FSDP); implies `shardStates: true`.
+   * @default false
+   */
+  readonly shardWeights: boolean;
   /**
    * Format in which gradients travel, or what local steps have changed; they are added in float32;
    * bfloat16 halves the bytes and rounds each process's part and the sum.

@@ -2,14 +2,27 @@
 import { z } from "../packages/zod.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { described, section } from "../options/schema.ts";
-import { type Effect, isSet, method, only } from "./effect.ts";
+import { type Effect, isSet, method, only, type Values } from "./effect.ts";
 import { restarts, trainsFactors } from "./method_fields.ts";
 
 /** DiLoCo's (arXiv 2311.08105, section 3). */
 const OUTER_LR = 0.7, OUTER_MOMENTUM = 0.9;
 
+export const shardStates = z.boolean().default(false).describe(
+  "where an MPI launcher started several processes: each keeps the optimizer states of its share of " +
+    "the parameters alone, updates these, and gives the updates to the others (ZeRO); the weights " +
+    "are the same bits as without it",
+);
+
+export const shardWeights = z.boolean().default(false).meta(described(
+  phrase`each process keeps only its share of the layers' matrices as well, and they are gathered when a
+    layer runs (FSDP); implies ${option("shardStates", true)}`,
+));
+
 /** The outer optimizer's names are those of the paper. */
 export const parallelFields = section("Several processes", {
+  shardStates,
+  shardWeights,
   communicationDataType: z.enum(["float32", "bfloat16"]).default("float32").describe(
     "format in which gradients travel, or what local steps have changed; they are added in float32; " +
       "bfloat16 halves the bytes and rounds each process's part and the sum",
@@ -26,12 +39,16 @@ export const parallelFields = section("Several processes", {
   )),
 });
 
+/** The option by which states are shared. */
+const sharding = ({ shardStates }: Values) =>
+  option(shardStates === true ? "shardStates" : "shardWeights", true);
+
 /** Of weights that are shared, in every training run and its plan. */
 export const SHARDING_EFFECTS: readonly Effect[] = [
   only(
     ["shardWeights"],
     (options) => !trainsFactors(method(options)),
-    ({ optimizer }) => `shares matrices of layers, in whose place ${optimizer} has factors`,
+    ({ optimizer }) => `shares the layers' matrices, and ${optimizer} has none`,
   ),
   only(
     ["shardWeights"],
@@ -66,17 +83,15 @@ export const PARALLEL_EFFECTS: readonly Effect[] = [
   only(
     ["localSteps"],
     ({ shardStates, shardWeights }) => shardStates !== true && shardWeights !== true,
-    phrase`gives every process weights and states of its own, and ${
-      option("shardStates", true)
-    } shares them: give one of them`,
+    (options) =>
+      phrase`gives every process weights and states of its own, and ${
+        sharding(options)
+      } shares them: give one of them`,
   ),
   only(
     ["communicationDataType"],
     ({ shardStates, shardWeights }) => shardStates !== true && shardWeights !== true,
-    ({ shardStates }) =>
-      phrase`does not apply to ${
-        option(shardStates === true ? "shardStates" : "shardWeights", true)
-      }, whose sums are float32`,
+    (options) => phrase`does not apply to ${sharding(options)}, whose sums are float32`,
   ),
   only(["outerLr", "outerMomentum"], isSet("localSteps"), phrase`needs ${option("localSteps")}`),
 ];

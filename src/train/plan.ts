@@ -19,6 +19,8 @@ export interface MemoryPlan {
   readonly byPurpose: Readonly<Record<Purpose, number>>;
   /** The largest buffer: an adapter's `maxBufferSize` must allow it. */
   readonly largest: { readonly name: string; readonly bytes: number };
+  /** Which of the processes that share states it is of. */
+  readonly own?: number;
 }
 
 /**
@@ -31,12 +33,13 @@ export function planMemory(
   capabilities: Capabilities = CONSUMER_CARD,
   objective?: Objective,
 ): MemoryPlan {
-  const { optimizer } = shape, { shares } = optimizer;
+  const { shares } = shape.optimizer;
   if (shares && shares.own === undefined) {
-    const plans = Array.from({ length: shares.count }, (_, own) => {
-      const of = { ...shape, optimizer: { ...optimizer, shares: { ...shares, own } } };
-      return planMemory(config, of, capabilities, objective);
-    });
+    // States alone are dealt out with the most to the first; beside weights that are, by what is left.
+    const plans = Array.from(
+      { length: shares.weights ? shares.count : 1 },
+      (_, own) => planMemory(config, shapeOfProcess(shape, own), capabilities, objective),
+    );
     return plans.reduce((a, b) => (b.plannedPeakBytes > a.plannedPeakBytes ? b : a));
   }
   const allocator = new PlanAllocator();
@@ -61,7 +64,14 @@ export function planMemory(
     ),
     byPurpose: account.byPurpose,
     largest: tensors.reduce((a, b) => (b.bytes > a.bytes ? b : a)),
+    own: shares?.own,
   };
+}
+
+/** What a process allocates, if several share states: this one. */
+export function shapeOfProcess(shape: TrainingShape, own: number | undefined): TrainingShape {
+  const { optimizer } = shape, { shares } = optimizer;
+  return { ...shape, optimizer: { ...optimizer, shares: shares && { ...shares, own } } };
 }
 
 /** AdamW on every parameter in mixed precision: weights, gradients and two float32 moments. */

@@ -41,10 +41,16 @@ export function planEvent(gpu: Gpu, run: OpenRun, step: number): PlanEvent {
   };
 }
 
-/** In a step, on average where ranks meet once in several. */
+/** In a step, on average over those that share states, and where ranks meet once in several. */
 function exchangedBytes({ training, recipe: { options } }: OpenRun, size: number) {
   const { localSteps, communicationDataType: format } = options;
-  if (localSteps === undefined) return bytesPerStep(training, size, 0, format);
+  if (localSteps === undefined) {
+    const of = Array.from(
+      { length: size },
+      (_, rank) => bytesPerStep(training, size, rank, format),
+    );
+    return Math.round(of.reduce((a, b) => a + b) / size);
+  }
   return Math.round(bytesPerMeeting(training, size, format) / localSteps);
 }
 

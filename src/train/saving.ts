@@ -152,7 +152,7 @@ export class Saving {
         ? this.#modelOfCheckpoint(results, onProgress)
         : recipe.save(this.gpu, training, results, onProgress))
         .catch((error): never => {
-          throw this.#unsaved(error);
+          throw this.#unsaved(error, steps);
         });
     this.#result = { [kind]: path };
   }
@@ -163,23 +163,33 @@ export class Saving {
   }
 
   /** Where no process has all weights; those of a checkpoint are in the values of the model. */
-  #modelOfCheckpoint(
+  async #modelOfCheckpoint(
     results: RunResults,
     onProgress: (done: number, total: number) => void,
   ): Promise<string> {
     const { recipe, training } = this.run, { parameters } = training.model;
-    return writeResult(join(recipe.options.output, "model"), async (folder) => {
-      await saveCheckpointFolder(this.#best ?? this.#checkpoint!.path, folder, {
-        onProgress: (share) => onProgress(share, 1),
-      });
+    const path = this.#best ?? this.#checkpointOf(results.steps);
+    return await writeResult(join(recipe.options.output, "model"), async (folder) => {
+      const progress = { onProgress: (share: number) => onProgress(share, 1) };
+      await saveCheckpointFolder(path, folder, progress, recipe.base);
       await recipe.describe?.(folder, parameters, results);
     });
   }
 
+  #checkpointOf(step: number): string {
+    const { path, step: newest } = this.#checkpoint ?? {};
+    if (path !== undefined && newest === step) return path;
+    throw new UserError(
+      `its weights lie with several processes, and no checkpoint of step ${step} has them` +
+        (path === undefined ? "" : `: the newest, ${path}, is of step ${newest}`),
+    );
+  }
+
   /** Why the model is not saved, and where its weights are. The disk's own errors say what helps. */
-  #unsaved(error: unknown): unknown {
+  #unsaved(error: unknown, steps: number): unknown {
     const { checkpoint, checkpoint_step: step } = this.saved;
     if (!(error instanceof UserError) || diskFault(error) || !checkpoint) return error;
+    if (step !== steps) return error;
     const { message, hint } = error.explanation, { output } = this.run.recipe.options;
     // A run that was continued from elsewhere at its last step has none of its own.
     const isOwn = resolve(dirname(checkpoint)) === resolve(output);

@@ -13,11 +13,20 @@ export interface Saving {
   readonly value: unknown;
   /** What it costs, for people. */
   readonly costs: string;
+  /** A row above that it includes. */
+  readonly includes?: string;
 }
 
 /** Cheapest first: each is tried on top of those before it. */
 export const SAVINGS: readonly Saving[] = [
+  { option: "shardStates", value: true, costs: "more bytes sent, with more than two processes" },
   { option: "activationCheckpointing", value: true, costs: "a third more arithmetic" },
+  {
+    option: "shardWeights",
+    value: true,
+    costs: "layers are sent in every batch",
+    includes: "shardStates",
+  },
   {
     option: "embeddingOptimizer",
     value: "adam_factored",

@@ -4,9 +4,11 @@ import type { LlamaConfig } from "../model/config.ts";
 import { OptionsError } from "../options/faults.ts";
 import { wasLeftOpen } from "../options/schema.ts";
 import { type TrainingShape, trainsEmbeddings } from "./build.ts";
+import { effectRules } from "./effect.ts";
 import { type MemoryOptions, memoryOptions } from "./memory_options.ts";
 import { trainingShape } from "./method.ts";
 import type { Objective } from "./objective.ts";
+import { PARALLEL_EFFECTS } from "./parallel_fields.ts";
 import { type MemoryPlan, planMemory } from "./plan.ts";
 
 /** Options by name: as given, or to change. */
@@ -22,6 +24,8 @@ export interface SizedRun {
   readonly shape?: TrainingShape;
   /** The objective; cross-entropy by default. */
   readonly objective?: Objective;
+  /** Processes to which the batches of a run are dealt out; this one alone by default. */
+  readonly ranks?: number;
 }
 
 /** A run's size as its options change. */
@@ -47,11 +51,20 @@ export class Sizing {
   /** The run's shape with these options changed; undefined if they do not go together. */
   shape(change: Values = {}): TrainingShape | undefined {
     const options = parse({ ...this.#given, ...change });
-    if (Array.isArray(options)) return undefined;
+    if (Array.isArray(options) || !this.#runs(change)) return undefined;
     const own = shapeOf(options, this.run.config);
     if (!own) return undefined;
     const shape = this.#asInRun(own);
     return "rank" in change ? shape : this.#withRanks(shape);
+  }
+
+  /** Whether a run has no option, of those that `memory` lacks, with which the changed ones do not go. */
+  #runs(change: Values): boolean {
+    const { options } = this.run;
+    if (!("output" in options)) return true;
+    const chosen = Object.entries(options).filter(([name]) => !wasLeftOpen(options, name));
+    const given = { ...Object.fromEntries(chosen), ...change };
+    return PARALLEL_RULES.every((rule) => !rule({ ...options, ...change }, given));
   }
 
   /** What no option of `memory` says. */
@@ -68,6 +81,8 @@ export class Sizing {
   }
 }
 
+const PARALLEL_RULES = effectRules(PARALLEL_EFFECTS);
+
 /** Stands for the model, whose configuration is at hand. */
 const MODEL = { model: "./config.json" };
 
@@ -75,7 +90,7 @@ const MODEL = { model: "./config.json" };
  * The options that `memory` has in common with a run, as they were given. Embedding and head may be
  * trained for another reason: added tokens, or an adapter that has them whole.
  */
-function sizeOptionsOf({ options, shape }: SizedRun): Values {
+function sizeOptionsOf({ options, shape, ranks = 1 }: SizedRun): Values {
   const run = options as Values, isFinetuning = "template" in run, isRun = "output" in run;
   const always = ["batchSize", "seqLen"];
   const otherwise = ["model", "vocabSize", "fit", "allocate", "table", "plot"];
@@ -87,6 +102,11 @@ function sizeOptionsOf({ options, shape }: SizedRun): Values {
   if (given.rank === "auto") delete given.rank;
   return {
     ...given,
+    ...ranks > 1 && {
+      // Those that train by themselves need what one does.
+      ...run.localSteps === undefined && { ranks },
+      gradientAccumulation: Number(run.gradientAccumulation) / ranks,
+    },
     ...(given.from === undefined ? MODEL : undefined),
     ...(isRun && given.from === undefined && { finetune: isFinetuning }),
     ...(shape && (isFinetuning || given.from !== undefined && shape.lora) &&

@@ -15,6 +15,7 @@ import type { Training } from "./build.ts";
 import { NotFiniteError, ranksNotFiniteError } from "./divergence.ts";
 import { Exchange } from "./exchange.ts";
 import type { LocalSteps } from "./local_steps.ts";
+import { keptGradientNotes } from "./kept_gradient_notes.ts";
 import { outerChecksum } from "./outer_state.ts";
 import { CollectedStates, giveStates } from "./rank_states.ts";
 import type { Recipe } from "./recipe.ts";
@@ -58,7 +59,9 @@ export function sharedRecipe(recipe: Recipe, ranks: Ranks | undefined): Recipe {
     ? { exchange: true, shares: sharesOf(options, { count: size, own: rank }) }
     // Each trains by itself, on its own batches.
     : { gradientAccumulation: gradientAccumulation / size };
-  return { ...recipe, shape: { ...shape, optimizer: { ...optimizer, ...own } } };
+  const shared = { ...shape, optimizer: { ...optimizer, ...own } };
+  const notes = keptGradientNotes(options, shared, size);
+  return { ...recipe, shape: shared, warnings: [...recipe.warnings, ...notes] };
 }
 
 /** What a run of one process says of options for several. */
@@ -168,8 +171,7 @@ export class Team {
     const [index, start, count] = wanted, bytes = into ?? new Uint8Array(count);
     const { tensor, keeper } = stateTensors(this.training)[index];
     if (keeper === ranks.rank) await gpu.readInto(tensor, bytes, start);
-    const lengths = Array.from({ length: ranks.size }, (_, rank) => rank === keeper ? count : 0);
-    await ranks.collectShares(bytes, lengths);
+    await ranks.give(bytes, keeper!);
   }
 
   /** Of ranks that train by themselves: the outer step after this one. */

@@ -33,6 +33,17 @@ Deno.test("every method at every size of the papers, with their figures and wher
   assertMatch(stdout, /^\* galore_adamw, above \[1\]: /m);
 });
 
+Deno.test("titles say of how many processes each needs what is shown", async () => {
+  const sizes = ["--model", "llama_9m", "--optimizer", "adamw", "--seq-len", "256"];
+  const two = ["--ranks", "2", "--shard-states"];
+  for (const words of [["--table", ...sizes], ["--fit", "1", ...sizes]]) {
+    const one = await memory(...words), shared = await memory(...words, ...two);
+    assertEquals([one.code, shared.code], [0, 0], shared.stderr);
+    assertEquals(one.stdout.includes("processes"), false);
+    assertMatch(shared.stdout, /^llama_9m.*, in each of 2 processes/);
+  }
+});
+
 Deno.test("with --json an object a line, and with --plot charts of the same figures", async () => {
   const folder = await Deno.makeTempDir();
   try {

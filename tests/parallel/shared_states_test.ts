@@ -1,16 +1,19 @@
 /** Ranks that share the optimizer states, against one process that has them all. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { PlanAllocator } from "../../src/gpu/allocator.ts";
 import { CONSUMER_CARD } from "../../src/gpu/capabilities.ts";
 import { writeHfConfig } from "../../src/formats/hf_config.ts";
 import { PRESETS } from "../../src/model/config.ts";
+import { spell } from "../../src/options/phrase.ts";
+import { FLAGS } from "../../src/options/spelling.ts";
 import { dealOut } from "../../src/numbers/deal_out.ts";
 import { buildTraining } from "../../src/train/build.ts";
 import { bytesPerStep } from "../../src/train/exchange.ts";
-import { memoryOptions } from "../../src/train/memory_options.ts";
+import { type MemoryInput, memoryOptions } from "../../src/train/memory_options.ts";
 import { trainingShape } from "../../src/train/method.ts";
-import { planMemory } from "../../src/train/plan.ts";
+import { planMemory, shapeOfProcess } from "../../src/train/plan.ts";
+import { keptGradientNotes } from "../../src/train/kept_gradient_notes.ts";
 import { stateTensors } from "../../src/train/state.ts";
 import { runTraining, saveBase, TINY, withWorkshop } from "../train/support.ts";
 import { mpiTest } from "./support.ts";
@@ -102,8 +105,8 @@ mpiTest("2 ranks that share the states save the checkpoints of one process", asy
         assertEquals(error, undefined, name);
         assertEquals(memory!.peak, memory!.planned, name);
       }
-      const sent = leads[index].sums.reduce((a, b) => a + b);
-      assertEquals(sent, 4 * plan.exchanged_bytes!, name);
+      const sent = [leads, follows].flatMap((rank) => rank[index].sums).reduce((a, b) => a + b);
+      assertEquals(Math.round(sent / 4 / 2), plan.exchanged_bytes!, name);
     }
     for (const { name } of pairs) {
       const whole = await checkpoint(pathOf(`whole-${name}`), 3);
@@ -164,14 +167,33 @@ Deno.test("a plan of ranks is that of the largest, and the states are all somewh
   assert(shared.byPurpose.gradients < 0.6 * whole.byPurpose.gradients);
   const summed = planMemory(config, parse({ shardStates: true, gradientAccumulation: 2 }));
   assertEquals(summed.byPurpose.gradients, whole.byPurpose.gradients);
-  const shape = parse({ shardStates: true }), { optimizer } = shape;
+  // That of the head is whole, with the norm's before it; beside it the update of a matrix.
+  const { vocabSize, hiddenSize, intermediateSize } = config;
+  const [vocabulary, matrix] = [vocabSize, intermediateSize].map((rows) => 4 * rows * hiddenSize);
+  assertEquals(shared.byPurpose.gradients, vocabulary + 4 * hiddenSize + matrix);
+  const shape = parse({ shardStates: true });
   const trainings = Array.from({ length: ranks }, (_, own) => {
-    const of = { ...shape, optimizer: { ...optimizer, shares: { count: ranks, own } } };
+    const of = shapeOfProcess(shape, own);
     return { own, of, training: buildTraining(new PlanAllocator(), config, of, CONSUMER_CARD) };
   });
   const kept = trainings.map(({ of }) => planMemory(config, of).byPurpose.optimizer_state);
   assertEquals(kept.reduce((a, b) => a + b), whole.byPurpose.optimizer_state);
   assertEquals(shared.byPurpose.optimizer_state, Math.max(...kept));
+  // With the most states; what else differs between them is the weights, where these are shared.
+  for (const change of [{}, { fira: true, optimizer: "galore_adamw" }, { optimizer: "apollo" }]) {
+    const shape = parse({ ...change, shardStates: true });
+    const peaks = Array.from(
+      { length: ranks },
+      (_, own) => planMemory(config, shapeOfProcess(shape, own)).plannedPeakBytes,
+    );
+    const plan = planMemory(config, shape);
+    assertEquals([plan.plannedPeakBytes, plan.own], [Math.max(...peaks), 0]);
+  }
+  assertThrows(
+    () => buildTraining(new PlanAllocator(), config, shape, CONSUMER_CARD),
+    Error,
+    "which",
+  );
   const names = ({ training }: typeof trainings[number]) =>
     stateTensors(training).map(({ name }) => name);
   const all = stateTensors(buildTraining(new PlanAllocator(), config, parse(), CONSUMER_CARD));
@@ -179,6 +201,38 @@ Deno.test("a plan of ranks is that of the largest, and the states are all somewh
     assertEquals(names(each), all.map(({ name }) => name));
     assert(bytesPerStep(each.training, ranks, each.own) > 0);
   }
+});
+
+Deno.test("a run that shares and keeps whole gradients says so, and what they take", () => {
+  const config = PRESETS.llama_7b, model = "llama_7b", ranks = 2, rank = 1024;
+  const sizes = { model, ranks, rank, batchSize: 1, activationCheckpointing: true } as const;
+  const noted = (given: MemoryInput) => {
+    const options = memoryOptions.parse<MemoryInput>({ ...sizes, shardWeights: true, ...given });
+    const shape = trainingShape(options, config), { gradientAccumulation } = options;
+    const all = { ...options, gradientAccumulation: ranks * gradientAccumulation };
+    const gibibytes = (planMemory(config, shape).plannedPeakBytes / 2 ** 30).toFixed(1);
+    return [gibibytes, ...keptGradientNotes(all, shape, ranks).map((note) => spell(note, FLAGS))];
+  };
+  const keeps = "each process keeps all gradients until the end of a step";
+  assertEquals(noted({}), ["6.6"]);
+  // As docs/parallel.md says.
+  assertEquals(noted({ finetune: true, maxGradNorm: 0 }), ["5.9"]);
+  assertEquals(noted({ finetune: true }), [
+    "11.8",
+    `--shard-weights: ${keeps}, to be clipped by the norm of all; --max-grad-norm 0 would take less ` +
+    "memory",
+  ]);
+  const [, both] = noted({
+    shardWeights: false,
+    shardStates: true,
+    maxGradNorm: 1,
+    gradientAccumulation: 3,
+  });
+  assertEquals(
+    both,
+    `--shard-states: ${keeps}, to be clipped by the norm of all, and since each process sums up 3 ` +
+      "batches; --max-grad-norm 0 and --gradient-accumulation 1 would take less memory",
+  );
 });
 
 Deno.test("docs/parallel.md has the plans and bytes of shared states", async () => {
@@ -205,9 +259,7 @@ Deno.test("docs/parallel.md has the plans and bytes of shared states", async () 
     const gibibytes = (ranks: number, shared: Shared) =>
       (planMemory(config, shapeOf(ranks, shared)).plannedPeakBytes / 2 ** 30).toFixed(1);
     const megabytes = (ranks: number, shared: Shared) => {
-      const shape = shapeOf(ranks, shared), { optimizer } = shape, { shares } = optimizer;
-      const of = { ...optimizer, shares: shares && { ...shares, own: 0 } };
-      const built = { ...shape, optimizer: of };
+      const built = shapeOfProcess(shapeOf(ranks, shared), 0);
       const training = buildTraining(new PlanAllocator(), config, built, CONSUMER_CARD);
       const each = Array.from({ length: ranks }, (_, own) => bytesPerStep(training, ranks, own));
       return (each.reduce((a, b) => a + b) / ranks / 1e6).toFixed(0);

@@ -48,8 +48,8 @@ class Witness implements Ranks {
   }
 
   broadcast(bytes: Uint8Array<ArrayBuffer>) {
-    // What rank 0 fetches for a checkpoint, or a layer that it evaluates.
-    this.#fetches = bytes.length === 24 || bytes.length === 2;
+    // A layer that rank 0 evaluates.
+    this.#fetches = bytes.length === 2;
     return this.ranks.broadcast(bytes);
   }
 

@@ -1,6 +1,7 @@
 /** What a run starts from is never replaced by what it saves, and may go missing on the way. */
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
+import { saveCheckpointFolder } from "../../src/export/checkpoint_model.ts";
 import { openAdapted } from "../../src/formats/peft/adapted_model.ts";
 import { openPretrained } from "../../src/formats/pretrained_model.ts";
 import { Safetensors, writeSafetensors } from "../../src/formats/safetensors.ts";
@@ -131,6 +132,15 @@ trainingTest(
       assertEquals(names, ["checkpoint-2", "metrics.jsonl", "refreshes.jsonl", "run.json"]);
       const { events } = await runFinetuning(options({ model: away, resume: "auto" }));
       assertEquals(events.filter(({ type }) => type === "step"), []);
+      // So is that of the checkpoint, which names the old place, where the new one is said.
+      const exported = join(folder, "exported");
+      await Deno.mkdir(exported);
+      await assertRejects(() => saveCheckpointFolder(checkpoint, exported), UserError, model);
+      await saveCheckpointFolder(checkpoint, exported, {}, away);
+      assertEquals(
+        await Deno.readFile(join(exported, "model.safetensors")),
+        await Deno.readFile(join(output, "model", "model.safetensors")),
+      );
       using saved = await Safetensors.open(join(output, "model"));
       using base = await Safetensors.open(away);
       const name = "model.embed_tokens.weight";

@@ -1,10 +1,16 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { CONSUMER_CARD } from "../../src/gpu/capabilities.ts";
 import { PRESETS } from "../../src/model/config.ts";
 import { finetuneOptions } from "../../src/train/finetune_options.ts";
 import { routeOf } from "../../src/optim/gradient_route.ts";
 import { BLOCKS } from "../../src/optim/optimizer_shape.ts";
-import { MOST_SEQUENCES, planFit } from "../../src/train/fit.ts";
+import { withDefaults } from "../../src/options/schema.ts";
+import { ALONE } from "../../src/parallel/ranks.ts";
+import { assertFits, DoesNotFitError } from "../../src/train/does_not_fit.ts";
+import { atOnce, MOST_SEQUENCES, nearestFits, planFit } from "../../src/train/fit.ts";
+import { type PretrainInput, pretrainOptions } from "../../src/train/options.ts";
+import type { Recipe } from "../../src/train/recipe.ts";
+import { sharedRecipe } from "../../src/train/team.ts";
 import { runMemoryOfCard } from "../../src/train/gpu_memory.ts";
 import { memoryOptions } from "../../src/train/memory_options.ts";
 import { trainingShape } from "../../src/train/method.ts";
@@ -50,9 +56,9 @@ Deno.test("what is given is kept, a batch as the least; what is open is tried", 
 Deno.test("every option that saves memory saves some, in some run", () => {
   const saving = new Set<string>();
   for (const optimizer of METHOD_NAMES) {
-    for (const finetune of [undefined, true]) {
+    for (const [finetune, ranks] of [[undefined, 1], [undefined, 2], [true, 1]] as const) {
       const gradientAccumulation = finetune ? 1 : 2;
-      let options: Record<string, unknown> = { optimizer, finetune, gradientAccumulation };
+      let options: Record<string, unknown> = { optimizer, finetune, gradientAccumulation, ranks };
       for (const { option, value } of SAVINGS) {
         const more = { ...options, [option]: value };
         try {
@@ -160,4 +166,44 @@ Deno.test("more sequences never take less, also where gradients' routes change: 
       assertEquals(all, all.toSorted((a, b) => a - b), `${optimizer} ${bytes}`);
     }
   }
+});
+
+Deno.test("a run of several processes is advised with what they can do", () => {
+  const model = "llama_130m", ranks = 2, given = { model, output: "run", data: ["x"] } as const;
+  const advice = (change: Partial<PretrainInput>, share: number) => {
+    const parsed = pretrainOptions.parse<PretrainInput>({ ...given, batchSize: 4, ...change });
+    const options = withDefaults(parsed, { gradientAccumulation: 2 * ranks });
+    const recipe = { config, options, shape: trainingShape(options, config), warnings: [] };
+    const run = sharedRecipe(recipe as unknown as Recipe, { ...ALONE, size: ranks });
+    const { allocatedBytes } = planMemory(config, run.shape, CONSUMER_CARD);
+    const found = nearestFits({ ...run, ranks }, share * allocatedBytes, CONSUMER_CARD);
+    const fits = atOnce(found);
+    assert(fits);
+    return fits.map(({ options }) => options);
+  };
+  const [whole] = advice({ optimizer: "adamw" }, 0.8);
+  assertEquals(whole, { shardStates: true });
+  const [states] = advice({ optimizer: "adamw", shardStates: true }, 0.75);
+  assertEquals([states.shardWeights, states.shardStates], [true, undefined]);
+  // Sums in INT8 are one process's; each by itself shares nothing; what runs refuse is no advice.
+  const names = (change: Partial<PretrainInput>) =>
+    new Set(advice({ optimizer: "adamw", ...change }, 0.6).flatMap((each) => Object.keys(each)));
+  assertEquals(names({}).has("accumulatorQuant"), false);
+  assertEquals(names({}).has("shardWeights"), true);
+  assertEquals(names({ samplePrompt: ["x"] }).has("shardWeights"), false);
+  assertEquals(names({ samplePrompt: ["x"] }).has("shardStates"), true);
+  assertEquals(names({ communicationDataType: "bfloat16" }).has("shardStates"), false);
+  assertEquals(names({ localSteps: 4 }).has("shardStates"), false);
+  assertEquals(names({ localSteps: 4 }).size > 0, true);
+});
+
+Deno.test("where options do not decide the size nothing is tried, which the error says", () => {
+  const options = memoryOptions.parse({ model: "llama_130m" });
+  const shape = trainingShape(options, config), own = { ...shape, seqLen: shape.seqLen + 8 };
+  const error = assertThrows(
+    () => assertFits({ config, options, shape: own }, CONSUMER_CARD, 1),
+    DoesNotFitError,
+  );
+  assertEquals(error.alternatives, []);
+  assertStringIncludes(String(error.hint), "what would fit could not be looked for");
 });

@@ -55,6 +55,16 @@ Deno.test("weights and states are those of the papers' formulas, in bfloat16", (
       // Rows are padded to multiples of 8 numbers, and APOLLO-Mini has moments of rank 1.
       assertAlmostEquals(of(model, method).countedBytes / (2 * numbers), 1, 3e-3, method);
     }
+    // Of two processes that share: half of the moments, and of the matrices of layers.
+    const sharing = { ranks: 2, optimizer: "adamw", batchSize: 1 } as const;
+    const shares = [
+      [{ shardStates: true }, 2 * parameters],
+      [{ shardWeights: true }, 2 * outside + projections],
+    ] as const;
+    for (const [given, weights] of shares) {
+      const { countedBytes } = of(model, "adamw", { ...sharing, ...given });
+      assertAlmostEquals(countedBytes / (weights + 2 * parameters), 1, 0.04, `${model}, shared`);
+    }
     // What is stored has Adam's moments in float32.
     assertAlmostEquals(
       of(model, "adamw").storedBytes / (2 * parameters + 8 * parameters),

@@ -246,7 +246,7 @@ for (
     ],
     [
       { localSteps: 4, shardWeights: true },
-      "localSteps: gives every process weights and states of its own, and shardStates: true shares",
+      "localSteps: gives every process weights and states of its own, and shardWeights: true shares",
     ],
     [{ embeddingOptimizer: "adam_factored" }, "embeddingOptimizer: needs trainEmbeddings: true"],
     [

@@ -7,8 +7,8 @@ import type { FinetuneOptions } from "../../train/finetune_options.ts";
 import type { PretrainOptions } from "../../train/options.ts";
 import { type DiskPlan, planDisk } from "../../train/disk.ts";
 import { gpuMemoryLimit } from "../../train/gpu_memory.ts";
-import { describeAlternatives, neededText, toAlternatives } from "../../train/does_not_fit.ts";
-import { atOnce, type Fit, nearestFits, type Planning, whatFits } from "../../train/fit.ts";
+import { alternativesTo, describeAlternatives, neededText } from "../../train/does_not_fit.ts";
+import { type Fit, type Planning, whatFits } from "../../train/fit.ts";
 import { planMemory } from "../../train/plan.ts";
 import { ApiError } from "../api_error.ts";
 import { onFirstCard } from "../jobs/slots.ts";
@@ -42,9 +42,7 @@ export function planJob(
     disk: planDisk(config, shape, capabilities),
     maxBufferSize,
     fits,
-    alternatives: fits || limit === undefined
-      ? []
-      : toAlternatives(atOnce(nearestFits(run, limit, capabilities))),
+    alternatives: fits || limit === undefined ? [] : alternativesTo(run, limit, capabilities) ?? [],
   };
 }
 
