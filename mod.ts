@@ -75,7 +75,7 @@ export { readConfigFile } from "./src/config/config_file.ts";
 export { type Preparing, type Running, Trainer } from "./src/train/trainer.ts";
 export { openRanks } from "./src/parallel/open_ranks.ts";
 export type { WhileWaiting } from "./src/parallel/meeting.ts";
-export type { Ranks } from "./src/parallel/ranks.ts";
+export type { Ranks, WireFormat } from "./src/parallel/ranks.ts";
 export type { Timings } from "./src/train/timings.ts";
 export type * from "./src/train/events.ts";
 export {
