@@ -317,14 +317,24 @@ Deno.test("fine-tuning: what does not fit is refused with the plan and what woul
       hyperparameters: { ...request.hyperparameters, ...first.change },
     });
     assertEquals([smaller.fits, smaller.planned_peak_bytes], [true, first.bytes]);
+    const { body: larger } = await post("/v1/fine_tuning/plan", {
+      ...request,
+      hyperparameters: {
+        ...request.hyperparameters,
+        ...first.change,
+        batch_size: first.change.batch_size + 1,
+      },
+    });
+    assertEquals(larger.fits, false);
 
     const refused = await post("/v1/fine_tuning/jobs", { ...request, training_file: file() });
     assertEquals([refused.status, refused.body.error.code], [400, "insufficient_gpu_memory"]);
     const { message } = refused.body.error;
-    assert(/^this job needs \d\d\.\d\d MiB of GPU memory \(.*activations /.test(message), message);
+    assert(/^this job needs \d+\.\d+ MiB of GPU memory \(.*activations /.test(message), message);
     assert(
       message.includes(
-        "64.00 MiB available; these settings fit: activation_checkpointing: true, batch_size: 61 (",
+        "64.00 MiB available; these settings fit: activation_checkpointing: true, " +
+          `batch_size: ${first.change.batch_size} (`,
       ),
       message,
     );
