@@ -174,7 +174,8 @@ export class Optimizer implements GradientSink {
   }
 
   #enter(state: ParameterState): void {
-    const { groups } = this.#step;
+    // Outside of a step gradients are looked at, to choose ranks, and nothing is exchanged.
+    const groups = this.#now?.groups;
     if (groups) this.#groups!.enter(state, groups);
   }
 
@@ -243,13 +244,15 @@ export class Optimizer implements GradientSink {
 
   /** A layer of the backward pass is over. */
   leaveGroup(): void {
-    const { groups } = this.#step;
+    // Outside of a step gradients are looked at, to choose ranks, and nothing is exchanged.
+    const groups = this.#now?.groups;
     if (groups) this.#groups!.leave(groups);
   }
 
   /** All gradients of a micro-batch are there. */
   endMicroBatch(): void {
-    const { groups } = this.#step;
+    // Outside of a step gradients are looked at, to choose ranks, and nothing is exchanged.
+    const groups = this.#now?.groups;
     if (groups) this.#groups!.end(groups);
   }
 
