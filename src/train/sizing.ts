@@ -58,13 +58,14 @@ export class Sizing {
     return "rank" in change ? shape : this.#withRanks(shape);
   }
 
-  /** Whether a run has no option, of those that `memory` lacks, with which the changed ones do not go. */
+  /** Whether the changes go with a run's other options, of which `memory` lacks some. */
   #runs(change: Values): boolean {
     const { options } = this.run;
     if (!("output" in options)) return true;
     const chosen = Object.entries(options).filter(([name]) => !wasLeftOpen(options, name));
-    const given = { ...Object.fromEntries(chosen), ...change };
-    return PARALLEL_RULES.every((rule) => !rule({ ...options, ...change }, given));
+    const given = Object.fromEntries(chosen);
+    const after: [Values, Values] = [{ ...options, ...change }, { ...given, ...change }];
+    return PARALLEL_RULES.every((rule) => !rule(...after) || rule(options, given));
   }
 
   /** What no option of `memory` says. */
