@@ -37,6 +37,7 @@ import { createStableSpamState } from "./stable_spam.ts";
 
 /** Elements that share a scale in a gradient that is summed in INT8. */
 const ACCUMULATOR_GROUP = 256;
+
 /** Optimizer state for each trained parameter, in order; `tokens` are those of a micro-batch. */
 export function createParameterStates(
   allocator: Allocator,
@@ -64,8 +65,8 @@ export function createParameterStates(
       ? buffers.next(storedBytes(parameter.shape))
       : undefined;
     const elsewhere = keeper !== shape.shares?.own || undefined;
-    const kept = elsewhere ? new PlanAllocator() : allocator;
-    const state = createState({ allocator, kept }, parameter, rule, shape, { tokens, keeps, turn });
+    const own = elsewhere ? new PlanAllocator() : allocator;
+    const state = createState({ allocator, own }, parameter, rule, shape, { tokens, keeps, turn });
     return { ...state, keeper, elsewhere, group };
   });
   const room = roomOfBlocks(states, shape);
@@ -81,18 +82,18 @@ function keepersOf(
   shape: OptimizerShape,
 ): number[] {
   const bytes = trained.map((parameter) => {
-    const allocator = new PlanAllocator(), kept = new PlanAllocator();
+    const allocator = new PlanAllocator(), own = new PlanAllocator();
     const rule = ruleOf(parameter, parameters, shape);
-    createState({ allocator, kept }, parameter, rule, shape, { tokens: 1, keeps: true });
-    return kept.account.live;
+    createState({ allocator, own }, parameter, rule, shape, { tokens: 1, keeps: true });
+    return own.account.live;
   });
   // That of a weight keeps its state.
   return dealOut(bytes, shape.shares!.count, trained.map(({ keeper }) => keeper));
 }
 
-/** `kept` is for what only whoever applies its gradient needs, `allocator` for the rest. */
+/** `own` is for what only whoever applies its gradient needs, `allocator` for the rest. */
 function createState(
-  { allocator, kept }: { readonly allocator: Allocator; readonly kept: Allocator },
+  { allocator, own }: { readonly allocator: Allocator; readonly own: Allocator },
   parameter: Parameter,
   rule: UpdateRule,
   optimizer: OptimizerShape,
@@ -108,7 +109,7 @@ function createState(
   const { name, shape, kind } = parameter;
   const projector = kind === "projection" && projection
     // Low-rank gradients are projected by all of them.
-    ? createProjector(projection.fira ? kept : allocator, {
+    ? createProjector(projection.fira ? own : allocator, {
       name,
       shape: [shape[0], shape[1]],
       rank: effectiveRank(shape, projection.ranks?.[name] ?? projection.rank),
@@ -117,7 +118,7 @@ function createState(
     })
     : undefined;
   const reduced = reducedShape({ parameter, projector });
-  const fira = projector && projection?.fira ? createFiraState(kept, name) : undefined;
+  const fira = projector && projection?.fira ? createFiraState(own, name) : undefined;
   const route = projector && !fira && !wholeGradients
     ? routeOf(projector, tokens, blocks.block)
     : undefined;
@@ -132,11 +133,11 @@ function createState(
     parameter,
     projector,
     fira,
-    stableSpam: stableSpam && kind === "projection" ? createStableSpamState(kept, name) : undefined,
+    stableSpam: stableSpam && kind === "projection" ? createStableSpamState(own, name) : undefined,
     route,
     updateRows: route && !formsGradient(route) ? updateRowsOf(parameter, blocks) : undefined,
     rule,
-    state: rule.createState(kept, name, reduced, sizesOf(optimizer)),
+    state: rule.createState(own, name, reduced, sizesOf(optimizer)),
     accumulated: (gradientAccumulation > 1 || keeps) && !isNarrow
       ? allocator.tensor({ ...sum, dtype: "float32", turn })
       : undefined,

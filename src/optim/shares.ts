@@ -1,10 +1,12 @@
 /**
  * Which of several processes keeps which optimizer state (ZeRO, Rajbhandari et al. 2019, arXiv
- * 1910.02054, its first two stages): that of a parameter lies whole at one of them, its keeper, which alone
- * applies the rule. What the others take of it, by which of the two has fewer bytes:
+ * 1910.02054, its first two stages): that of a parameter lies whole at one of them, its keeper, which
+ * alone applies the rule. What the others take of it, by which of the two has fewer bytes:
  *
  *   the update N, as the rule gives it, low-rank where projected; each adds it to its weight itself
  *   the updated weight, as it is stored
+ *
+ * Where a weight lies with its keeper as well, the others take nothing until they gather it.
  */
 import type { Tensor } from "../gpu/tensor.ts";
 import type { ParameterState } from "./parameter_state.ts";
