@@ -178,6 +178,7 @@ Deno.test("a resume with local steps says nothing of an accumulation that is the
       options: { gradientAccumulation: 4, localSteps },
       shape: { optimizer: { gradientAccumulation: 4 } },
       rates: {},
+      warnings: [],
     }) as unknown as Recipe;
   const [exchanged, apart] = [recipe(), recipe(20)]
     .map((each) => identityOf(sharedRecipe(each, { ...ALONE, size: 2 })));
