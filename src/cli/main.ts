@@ -128,7 +128,7 @@ async function runCommand(
   flags: CommonFlags,
   terminal: Terminal,
 ): Promise<number> {
-  const io = createIo(flags, terminal, [command.name, ...args]);
+  const io = createIo(flags, terminal, [...wordsOf(command), ...args]);
   const downloads = new DownloadProgress(io);
   setHubDefaults({ signal: io.signal, onProgress: (event) => downloads.handle(event) });
   try {

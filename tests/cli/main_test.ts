@@ -162,6 +162,16 @@ Deno.test("export: a slip in the ending of a GGUF file makes no folder", async (
   }
 });
 
+Deno.test("a command of two words is shown as two, to go on with it", async () => {
+  let shown: readonly string[] = [];
+  const { command } = probe((_, { args }) => {
+    shown = args;
+    return 0;
+  });
+  await run(["compare", "probe", "--steps", "1"], [{ ...command, name: "compare probe" }]);
+  assertEquals(shown, ["compare", "probe", "--steps", "1"]);
+});
+
 Deno.test("help fits a terminal that is narrower than a page, and loses no word", async () => {
   const words = (text: string) => text.split(/\s+/).join(" ");
   for (const args of [["--help"], ["generate", "--help"], ["tokenizer", "train", "--help"]]) {
