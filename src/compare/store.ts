@@ -9,6 +9,7 @@ import { writeJson } from "../files/atomic.ts";
 import { isObject } from "../files/fields.ts";
 import { namesIn } from "../files/names_in.ts";
 import { isThere, statOf } from "../files/stat.ts";
+import { removeAll } from "../files/remove_all.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { UserError } from "../options/user_error.ts";
 import { readObject } from "../report/lines.ts";
@@ -210,19 +211,11 @@ function assertSame(output: string, found: CompareRecord, asked: Identity): void
 
 /** What a comparison has written, its file last: what fails halfway can be repeated. */
 async function removeRuns(output: string, { folders }: CompareRecord): Promise<void> {
-  for (const folder of folders) {
-    await Deno.remove(join(output, folder), { recursive: true }).catch(ignoreAbsent);
-  }
+  for (const folder of folders) await removeAll(join(output, folder));
   const parents = new Set(folders.map((folder) => dirname(folder)));
   for (const folder of [...parents, ...Object.values(FOLDERS)]) {
     // One with a hidden file stays.
     await Deno.remove(join(output, folder)).catch(() => {});
   }
-  for (const name of [...FILES, COMPARE_FILE]) {
-    await Deno.remove(join(output, name)).catch(ignoreAbsent);
-  }
-}
-
-function ignoreAbsent(error: unknown): void {
-  if (!(error instanceof Deno.errors.NotFound)) throw error;
+  for (const name of [...FILES, COMPARE_FILE]) await removeAll(join(output, name));
 }

@@ -19,6 +19,7 @@ import { type ComparedMethod, runOptions, serialisable } from "./methods.ts";
 import type { ComparedKind } from "./options.ts";
 import type { MadeWith, RunRecord } from "./record.ts";
 import { lacksMemory } from "./sweep.ts";
+import { removeAll } from "../files/remove_all.ts";
 
 type Values = Readonly<Record<string, unknown>>;
 type Ending = Pick<RunRecord, "status" | "message">;
@@ -141,8 +142,6 @@ async function recordOf(
 async function tidy(output: string, isSweep: boolean): Promise<void> {
   await pruneCheckpoints(output, 0);
   for (const name of isSweep ? ["model", "adapter"] : []) {
-    await Deno.remove(join(output, name), { recursive: true }).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    });
+    await removeAll(join(output, name));
   }
 }

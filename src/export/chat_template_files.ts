@@ -12,6 +12,7 @@ import {
   TOKENIZER_CONFIG,
 } from "../files/tokenizer_files.ts";
 import { isThere } from "../files/stat.ts";
+import { removeAll } from "../files/remove_all.ts";
 
 /** Leaves one template in a folder, in both places. */
 export async function writeChatTemplate(folder: string, template: string): Promise<void> {
@@ -35,8 +36,6 @@ export async function alignChatTemplate(folder: string, template: string): Promi
 /** Removes the templates that lie in files of their own. */
 export async function removeChatTemplates(folder: string): Promise<void> {
   for (const name of [CHAT_TEMPLATE, OLD_CHAT_TEMPLATE, ADDITIONAL_TEMPLATES]) {
-    await Deno.remove(join(folder, name), { recursive: true }).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    });
+    await removeAll(join(folder, name));
   }
 }

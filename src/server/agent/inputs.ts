@@ -2,6 +2,7 @@
 import { dirname, join } from "../../packages/std_path.ts";
 import { namesIn } from "../../files/names_in.ts";
 import { statOf } from "../../files/stat.ts";
+import { removeAll } from "../../files/remove_all.ts";
 import { type Claimed, INPUTS, type Traveller } from "../pool/protocol.ts";
 import { receive } from "../pool/travellers.ts";
 import { FILE_MS, type ServerClient } from "./server_client.ts";
@@ -20,7 +21,7 @@ export class Inputs {
     for (const name of await namesIn(this.folder)) {
       const path = join(this.folder, name), stat = await statOf(path);
       const isOld = stat && Date.now() - Number(stat.mtime) > DAYS * 86_400_000;
-      if (isOld) await Deno.remove(path).catch(exceptNotFound);
+      if (isOld) await removeAll(path);
     }
   }
 
@@ -83,11 +84,7 @@ async function wasUsed(path: string): Promise<boolean> {
     await Deno.utime(path, new Date(), new Date());
     return true;
   } catch (error) {
-    exceptNotFound(error as Error);
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
     return false;
   }
-}
-
-function exceptNotFound(error: Error): void {
-  if (!(error instanceof Deno.errors.NotFound)) throw error;
 }

@@ -17,6 +17,7 @@ import type { Inputs } from "./inputs.ts";
 import { Outbox } from "./outbox.ts";
 import { Refusal, type ServerClient } from "./server_client.ts";
 import { Uploads } from "./uploads.ts";
+import { removeAll } from "../../files/remove_all.ts";
 
 export interface JobParts {
   readonly client: ServerClient;
@@ -80,9 +81,7 @@ export class Job {
       return await this.#failed((this.#cut.signal.reason ?? error) as Error);
     } finally {
       stop.removeEventListener("abort", onStop);
-      await Deno.remove(this.#root, { recursive: true }).catch((error) => {
-        if (!(error instanceof Deno.errors.NotFound)) log.fault(error, { lease });
-      });
+      await removeAll(this.#root).catch((error) => log.fault(error, { lease }));
     }
   }
 

@@ -1,6 +1,7 @@
 /** What a worker sends of a run: its checkpoints as they are saved, and its result. */
 import { join } from "../../packages/std_path.ts";
 import { isThere } from "../../files/stat.ts";
+import { removeAll } from "../../files/remove_all.ts";
 import { checkpointSteps } from "../../formats/checkpoint/reader.ts";
 import { FILE_SIZE, FILES_MISSING, reprDigest, RUN, type Traveller } from "../pool/protocol.ts";
 import { filesBelow, staysBehind, travellerOf } from "../pool/travellers.ts";
@@ -45,7 +46,7 @@ export class Uploads {
     const snapshot = await this.#take([name]), before = this.#waiting;
     this.#waiting = { snapshot, onSent };
     this.#sending ??= this.#sendAll();
-    if (before) await remove(before.snapshot.folder);
+    if (before) await removeAll(before.snapshot.folder);
   }
 
   /** Resolves when all that waits has been sent; throws what kept it from that. */
@@ -126,7 +127,7 @@ export class Uploads {
         // The server syncs all of it.
         const body = { files, keep }, silence = FILE_MS;
         await client.json("POST", `${lease}/commits`, { body, signal, silence });
-        return await remove(folder);
+        return await removeAll(folder);
       } catch (error) {
         // The server has restarted meanwhile.
         if (!(error instanceof Refusal) || error.code !== FILES_MISSING) throw error;
@@ -144,8 +145,4 @@ export class Uploads {
       silence: FILE_MS,
     });
   }
-}
-
-async function remove(path: string): Promise<void> {
-  if (await isThere(path)) await Deno.remove(path, { recursive: true });
 }

@@ -6,6 +6,7 @@ import { ApiError, diskRefusal } from "../api_error.ts";
 import type { ModelRecord } from "../services.ts";
 import type { FailureEvent } from "../worker/protocol.ts";
 import { isThere } from "../../files/stat.ts";
+import { removeAll } from "../../files/remove_all.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { trainingTask } from "./run_options.ts";
 import { inClientTerms } from "./wording.ts";
@@ -32,7 +33,7 @@ export async function saveCheckpoint(
   });
   // An existing folder is complete: an interrupted attempt has another name.
   const unfinished = `${output}.tmp`;
-  await remove(unfinished);
+  await removeAll(unfinished);
   const process = startTraining({
     ...task,
     options: { ...options, resume, output: unfinished },
@@ -44,7 +45,7 @@ export async function saveCheckpoint(
   const { code, log } = await process.exit;
   if (code !== 0) {
     serverLog.entry("error", `The model ${name} could not be created`, { job_id: job.id }, log);
-    await remove(unfinished);
+    await removeAll(unfinished);
     if (isDiskFault(failure?.code)) throw diskRefusal(failure.code);
     throw new ApiError(failure ? 400 : 503, {
       message: `The model ${name} could not be created: ` +
@@ -72,9 +73,5 @@ export async function forgetCheckpoints(
     if (!diskFault(error)) throw error;
     store.held.add(jobId, forget);
   }
-  for (const step of gone) await remove(checkpointModelFolder(folder, step));
-}
-
-async function remove(path: string): Promise<void> {
-  if (await isThere(path)) await Deno.remove(path, { recursive: true });
+  for (const step of gone) await removeAll(checkpointModelFolder(folder, step));
 }

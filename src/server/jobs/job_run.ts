@@ -1,6 +1,7 @@
 /** One attempt of a job: its process from start to end, and its events. */
 import type { DataFinding, StepEvent, Summary, WarningEvent } from "../../train/events.ts";
 import { isDiskFault } from "../../files/disk_error.ts";
+import { removeAll } from "../../files/remove_all.ts";
 import { formatBytes } from "../../text.ts";
 import { join } from "../../packages/std_path.ts";
 import { newId } from "../store/ids.ts";
@@ -272,11 +273,7 @@ export class JobRun {
 
 /** An attempt that ended before its result was recorded may have left one: this one makes its own. */
 async function removeResult(folder: string): Promise<void> {
-  for (const name of ["model", "adapter"]) {
-    await Deno.remove(join(folder, name), { recursive: true }).catch((error) => {
-      if (!(error instanceof Deno.errors.NotFound)) throw error;
-    });
-  }
+  for (const name of ["model", "adapter"]) await removeAll(join(folder, name));
 }
 
 /** Every attempt resumes what is there; that a job has saved nothing yet is no news to its client. */

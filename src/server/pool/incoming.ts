@@ -6,7 +6,7 @@
  */
 import { dirname, join } from "../../packages/std_path.ts";
 import { syncFolder } from "../../files/atomic.ts";
-import { isThere } from "../../files/stat.ts";
+import { removeAll } from "../../files/remove_all.ts";
 import { checkpointSteps } from "../../formats/checkpoint/reader.ts";
 import { recoverCheckpoints, replaceFolder } from "../../train/checkpoint.ts";
 import { ApiError } from "../api_error.ts";
@@ -35,7 +35,7 @@ export class Incoming {
   async clear(): Promise<void> {
     await this.#commits.catch(() => {});
     this.#come.clear();
-    await remove(this.#folder);
+    await removeAll(this.#folder);
   }
 
   /** Throws an ApiError 400 for a file that is not what it should be. */
@@ -71,17 +71,17 @@ export class Incoming {
     this.#come.clear();
     await this.#place(files);
     for (const step of await checkpointSteps(this.folder)) {
-      if (!keep.includes(step)) await remove(join(this.folder, `checkpoint-${step}`));
+      if (!keep.includes(step)) await removeAll(join(this.folder, `checkpoint-${step}`));
     }
     this.#done = text;
-    await remove(this.#folder);
+    await removeAll(this.#folder);
   }
 
   async #place(files: readonly Traveller[]): Promise<void> {
     await recoverCheckpoints(this.folder);
     // These files and no others that have come.
     const whole = join(this.#folder, "whole");
-    await remove(whole);
+    await removeAll(whole);
     for (const { path } of files) {
       const to = join(whole, path);
       await Deno.mkdir(dirname(to), { recursive: true });
@@ -109,8 +109,4 @@ function placeOf({ path }: Traveller): string {
     message: `no file that a worker sends: ${JSON.stringify(path)}`,
     param: "path",
   });
-}
-
-async function remove(path: string): Promise<void> {
-  if (await isThere(path)) await Deno.remove(path, { recursive: true });
 }
