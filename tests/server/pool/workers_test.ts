@@ -9,7 +9,8 @@ import { Jobs } from "./jobs.ts";
 import { type Postgres, postgresTest, withPostgres } from "./postgres.ts";
 import { startWorker, type TestWorker } from "./support.ts";
 
-const STEPS = 20;
+/** So many that no job ends between its first checkpoint, of step 4, and the signal that it sets off. */
+const STEPS = 40;
 
 async function disturbed(jobs: Jobs, { url: queue }: Postgres, root: string): Promise<void> {
   const { server } = jobs, workers: TestWorker[] = [];
@@ -23,13 +24,18 @@ async function disturbed(jobs: Jobs, { url: queue }: Postgres, root: string): Pr
   };
   try {
     const [a, b] = await Promise.all([start("a"), start("b")]);
-    const ids = [];
+    const ids: string[] = [];
     for (let count = 0; count < 3; count++) ids.push(await jobs.create());
     // One is lost, one is stopped; the server's own worker stays, and then goes on with both.
-    const lost = await jobs.onWorker("a-1", ids);
-    await a.stop("SIGKILL");
-    const left = await jobs.onWorker("b-1", ids.filter((id) => id !== lost));
-    assertEquals(await b.stop("SIGTERM"), 130);
+    const disturb = async (worker: TestWorker, signal: Deno.Signal) => {
+      const id = await jobs.onWorker(`${worker.name}-1`, ids);
+      return { id, code: await worker.stop(signal) };
+    };
+    const [{ id: lost }, { id: left, code }] = await Promise.all([
+      disturb(a, "SIGKILL"),
+      disturb(b, "SIGTERM"),
+    ]);
+    assertEquals(code, 130);
     const [undisturbed] = ids.filter((id) => id !== lost && id !== left);
     await jobs.succeeded(undisturbed);
     const expected = await jobs.weights(undisturbed);
