@@ -20,6 +20,9 @@ const VARIABLES: readonly (readonly [MpiFamily, size: string, rank: string])[] =
   ["mpich", "PMI_SIZE", "PMI_RANK"],
 ];
 
+/** What {@link launched} reads. */
+export const LAUNCH_VARIABLES: readonly string[] = VARIABLES.flatMap(([, ...names]) => names);
+
 /** Undefined of a process that runs by itself, and where the environment may not be read. */
 export function launched(
   read: (name: string) => string | undefined = variable,
@@ -48,10 +51,13 @@ export function launcherWaits(): boolean {
     Number(variable("OMPI_MCA_odls_base_sigkill_timeout") ?? 1) > 1;
 }
 
-/** The words before a command that start it in as many processes again. */
-export function launcherWords({ family, size }: Launch): string[] {
+/** The words before a command that start it in so many processes. */
+export function launcherWords(
+  { family, size }: Pick<Launch, "family" | "size">,
+  program = "mpirun",
+): string[] {
   // Open MPI would bind each process to one core of the processor.
-  return ["mpirun", ...family === "openmpi" ? ["--bind-to", "none"] : [], "-n", `${size}`];
+  return [program, ...family === "openmpi" ? ["--bind-to", "none"] : [], "-n", `${size}`];
 }
 
 /** As far as it may be read. */

@@ -96,7 +96,8 @@ const FOLDERS: Partial<Record<typeof Deno.build.os, readonly string[]>> = {
   darwin: ["/opt/homebrew/lib", "/usr/local/lib"],
 };
 
-const INSTALL: Readonly<Record<MpiFamily, string>> = {
+/** How to get each. */
+export const INSTALL: Readonly<Record<MpiFamily, string>> = {
   openmpi:
     "install Open MPI: on Debian and Ubuntu `sudo apt-get install openmpi-bin libopenmpi3`, " +
     "on a Mac `brew install open-mpi`",
@@ -140,10 +141,16 @@ export function openMpi(family: MpiFamily, size: number): Mpi {
   return { symbols, world, byte };
 }
 
+/** Where the library may be, by its path: what Deno must be allowed to open. */
+export function libraryPlaces(family: MpiFamily): string[] {
+  const { os } = Deno.build, names = LIBRARIES[family][os] ?? [];
+  return (FOLDERS[os] ?? []).flatMap((folder) => names.map((name) => `${folder}/${name}`));
+}
+
 /** By its name, as the loader finds it, or where Deno may only open what is named, by its path. */
 function load(family: MpiFamily): { library: Library; path: string } {
   const { os } = Deno.build, names = LIBRARIES[family][os] ?? [];
-  const paths = (FOLDERS[os] ?? []).flatMap((folder) => names.map((name) => `${folder}/${name}`));
+  const paths = libraryPlaces(family);
   const isAllowed = (path?: string) =>
     Deno.permissions.querySync({ name: "ffi", path }).state === "granted";
   for (const path of isAllowed() ? [...names, ...paths] : paths.filter(isAllowed)) {

@@ -14,6 +14,7 @@ import { Rehearsal } from "./admission/rehearsal.ts";
 import { ModelFolder } from "./models/model_folder.ts";
 import type { ServerOptions } from "./options.ts";
 import { assertPermissible } from "./processes/deno_process.ts";
+import { findLauncher } from "./processes/launcher.ts";
 import { probeCards, probeDevice } from "./processes/probe.ts";
 import { ServerMetrics } from "./http/prometheus.ts";
 import { ownPlaces } from "./jobs/slots.ts";
@@ -54,7 +55,7 @@ export async function openParts(
   );
   checkExposure(options, store.keys.anyActive());
   const device = await probeDevice(), cards = await probeCards(device);
-  const own = ownPlaces(options.workers ?? Math.max(1, cards.length), device.name, cards);
+  const own = ownPlaces(options.workers, device.name, cards);
 
   const log = new StoredEventLog(store, (error) => serverLog.fault(error));
   stack.defer(logJobs(log, serverLog));
@@ -117,6 +118,7 @@ export async function openParts(
       options,
       device,
       own,
+      findLauncher,
       serverLog,
       store,
       log,

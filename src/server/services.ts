@@ -22,6 +22,8 @@ export interface Services {
   readonly device: Device;
   /** The workers of this machine. */
   readonly own: readonly OwnWorker[];
+  /** What starts the processes of a job that has several; throws a `UserError` if nothing does. */
+  readonly findLauncher: () => unknown;
   readonly serverLog: ServerLog;
   readonly store: Store;
   readonly log: EventLog;
@@ -162,6 +164,8 @@ export interface OwnWorker extends WorkerSeen {
 export interface Pool {
   /** Those that have a job, or were heard from within a minute. */
   workers(): WorkerSeen[];
+  /** Most processes of a job that one of their machines can run. */
+  readonly mostRanks: number;
 }
 
 export interface ModelRecord {
@@ -261,6 +265,7 @@ export interface Storage {
 
 /** The planned memory of a run, and whether it fits. */
 export interface JobPlan {
+  /** Of each process, if it has several. */
   readonly plan: MemoryPlan;
   /** Bytes of GPU memory; undefined if neither configured nor known. */
   readonly limit?: number;
@@ -275,6 +280,6 @@ export interface PlannedJob extends JobPlan {
   /** The largest buffer that the adapter allows. */
   readonly maxBufferSize: number;
   readonly fits: boolean;
-  /** Empty if it fits. */
-  readonly alternatives: readonly Alternative[];
+  /** Empty if it fits, or nothing does; undefined if they could not be looked for. */
+  readonly alternatives: readonly Alternative[] | undefined;
 }

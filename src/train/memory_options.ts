@@ -3,7 +3,6 @@ import { z } from "../packages/zod.ts";
 import { option, phrase } from "../options/phrase.ts";
 import { defineOptions, described, type Options, type Rule, section } from "../options/schema.ts";
 import {
-  count,
   FINETUNE_GRAD_NORM,
   loraFields,
   loraSizes,
@@ -24,7 +23,13 @@ import {
 } from "./method_fields.ts";
 import { METHOD_NAMES, type MethodName } from "./methods.ts";
 import { effectRules } from "./effect.ts";
-import { SHARDING_EFFECTS, shardStates, shardWeights } from "./parallel_fields.ts";
+import {
+  RANK_RULES,
+  ranks,
+  SHARDING_EFFECTS,
+  shardStates,
+  shardWeights,
+} from "./parallel_fields.ts";
 import { MEMORY_EFFECTS, plansFinetuning } from "./option_effects.ts";
 import { knownPreset, modelStart, startRule } from "./option_rules.ts";
 import type { MemoryInput, MemoryOptions } from "./option_types.ts";
@@ -100,7 +105,7 @@ export const memoryOptions: Options<MemoryOptions, MemoryInput> = defineOptions(
       vocabSize: sizeFields.vocabSize,
     }),
     ...section("Card", {
-      ranks: count().default(1).meta(described(
+      ranks: ranks.meta(described(
         phrase`plan what one of so many processes needs, each with ${option("batchSize")} sequences
           of its own; the plan is that of the process that needs the most`,
       )).meta({ value: "n" }),
@@ -145,25 +150,8 @@ export const memoryOptions: Options<MemoryOptions, MemoryInput> = defineOptions(
           message: phrase`tries one plan, ${option("fit")} searches for many: keep only one`,
         }
         : undefined,
-    ...["shardStates", "shardWeights"].map((name): Rule => (options) =>
-      options[name] === true && options.ranks === 1
-        ? {
-          option: name,
-          message: phrase`needs ${option("ranks")} above 1: one process has nothing to share`,
-        }
-        : undefined
-    ),
+    ...RANK_RULES,
     ...effectRules(SHARDING_EFFECTS),
-    ({ accumulatorQuant, ranks }) =>
-      accumulatorQuant === true && ranks !== 1
-        ? {
-          option: "accumulatorQuant",
-          message: phrase`goes with one process: with ${
-            option("ranks", ranks)
-          } gradients are summed in
-            float32`,
-        }
-        : undefined,
     ({ allocate, ranks }) =>
       allocate === true && ranks !== 1
         ? {

@@ -1,12 +1,15 @@
 /** The options of a run that several processes share, and what they need. */
 import { z } from "../packages/zod.ts";
 import { option, phrase } from "../options/phrase.ts";
-import { described, section } from "../options/schema.ts";
+import { described, type Rule, section } from "../options/schema.ts";
 import { type Effect, isSet, method, only, type Values } from "./effect.ts";
 import { restarts, trainsFactors } from "./method_fields.ts";
 
 /** DiLoCo's (arXiv 2311.08105, section 3). */
 const OUTER_LR = 0.7, OUTER_MOMENTUM = 0.9;
+
+/** How many there are, for who plans or starts them. */
+export const ranks = z.number().int().min(1).default(1);
 
 export const shardStates = z.boolean().default(false).describe(
   "where an MPI launcher started several processes: each keeps the optimizer states of its share of " +
@@ -38,6 +41,28 @@ export const parallelFields = section("Several processes", {
     phrase`Nesterov momentum of the outer step of ${option("localSteps")}`,
   )),
 });
+
+/** Of these options beside {@link ranks}. */
+export const RANK_RULES: readonly Rule[] = [
+  ...["shardStates", "shardWeights"].map((name): Rule => (options) =>
+    options[name] === true && options.ranks === 1
+      ? {
+        option: name,
+        message: phrase`needs ${option("ranks")} above 1: one process has nothing to share`,
+      }
+      : undefined
+  ),
+  ({ accumulatorQuant, ranks, localSteps }) =>
+    accumulatorQuant === true && ranks !== 1 && localSteps === undefined
+      ? {
+        option: "accumulatorQuant",
+        message: phrase`goes with one process: with ${
+          option("ranks", ranks)
+        } gradients are summed in
+          float32`,
+      }
+      : undefined,
+];
 
 /** The option by which states are shared. */
 const sharding = ({ shardStates }: Values) =>

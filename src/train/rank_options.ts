@@ -14,7 +14,7 @@ const STDIN = "-";
 /** Of options as each rank is given them those of the run: its accumulation counts all batches. */
 export function ofAllRanks<
   Options extends Accumulating & { readonly data?: unknown; readonly evalData?: unknown },
->(options: Options, ranks: Ranks | undefined): Options {
+>(options: Options, ranks: Pick<Ranks, "size"> | undefined): Options {
   const { size } = ranks ?? { size: 1 };
   if (size === 1) return options;
   for (const name of ["data", "evalData"] as const) {
@@ -24,7 +24,15 @@ export function ofAllRanks<
       "write it to a file that all processes can read",
     );
   }
-  return withAccumulation(options, size * options.gradientAccumulation);
+  return withBatchesOf(options, size);
+}
+
+/** The same for options whose data is not read: a plan's. */
+export function withBatchesOf<Options extends Accumulating>(
+  options: Options,
+  ranks: number,
+): Options {
+  return ranks === 1 ? options : withAccumulation(options, ranks * options.gradientAccumulation);
 }
 
 /** Of a run's options those that each of its ranks was given. */

@@ -34,7 +34,10 @@ const NOT_FINITE = "not finite";
 const CHECKED_BYTES = 16 << 20;
 
 /** The recipe with gradients that wait for their exchange, if it can be shared by these ranks. */
-export function sharedRecipe(recipe: Recipe, ranks: Ranks | undefined): Recipe {
+export function sharedRecipe(
+  recipe: Recipe,
+  ranks: Pick<Ranks, "size" | "rank"> | undefined,
+): Recipe {
   const { size, rank } = ranks ?? ALONE;
   if (size === 1) {
     return { ...recipe, warnings: [...recipe.warnings, ...aloneTexts(recipe.options)] };

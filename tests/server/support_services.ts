@@ -43,6 +43,7 @@ export function testServices(
       },
     },
     own: [{ worker: "server-1", card: "test adapter" }],
+    findLauncher: () => ({ program: "mpirun", family: "openmpi" }),
     serverLog,
     log,
     streams,

@@ -9,7 +9,7 @@ import { type ModelFacts, usableTemplates } from "./model_facts.ts";
 
 export type AdmissionServices = Pick<
   Services,
-  "options" | "device" | "store" | "own" | "storage" | "models"
+  "options" | "device" | "store" | "own" | "findLauncher" | "pool" | "storage" | "models"
 >;
 
 export interface Admission {

@@ -1,7 +1,6 @@
 /** Turns a fine-tuning request into a job that will run, or an error. */
 import { isDeepStrictEqual } from "node:util";
 import { longestSequence } from "../../model/rope_scaling.ts";
-import { trainingShape } from "../../train/method.ts";
 import { stretchRope } from "../../train/stretch_rope.ts";
 import { ApiError } from "../api_error.ts";
 import { asHyperparameters, finetuneHyperparameters } from "../protocol/hyperparameters.ts";
@@ -10,6 +9,7 @@ import { type Admission, type AdmissionServices, keptRequest } from "./admission
 import { baseModel } from "./base_model.ts";
 import { assertFiles } from "./files.ts";
 import { diskBytes, planJob } from "./plan.ts";
+import { assertPlaces, several, shapeOfEach } from "./ranks.ts";
 import { assertTemplate, assertTemplateName } from "./template.ts";
 
 /** The fields of a request that hold hyperparameters. */
@@ -20,7 +20,7 @@ export async function admitFineTuning(
   services: AdmissionServices,
   request: FineTuningPlanRequest,
 ): Promise<Admission> {
-  const { options, kept, rateMultiplier, place } = readHyperparameters(request);
+  const { options, kept, ranks, rateMultiplier, place } = readHyperparameters(request);
   const trainingFiles = listOf(request.training_file);
   const validationFiles = listOf(request.validation_file);
   const purpose = "fine-tune";
@@ -47,9 +47,10 @@ export async function admitFineTuning(
   const tokens = options.addTokens ? vocabulary.vocabSize + options.addTokens.length : 0;
   const stretched = stretchRope(own, options, name);
   const config = { ...stretched, vocabSize: Math.max(own.vocabSize, tokens) };
-  const shape = asHyperparameters(place, () => trainingShape(options, config));
-  const planned = planJob(services, { kind: "fine_tuning", config, options, shape });
-  const hyperparameters = finetuneHyperparameters.show(kept);
+  assertPlaces(services, ranks, `${place}.ranks`);
+  const shape = asHyperparameters(place, () => shapeOfEach(options, config, ranks));
+  const planned = planJob(services, { kind: "fine_tuning", config, options, shape, ranks });
+  const hyperparameters = finetuneHyperparameters.show({ ...kept, ...several(ranks) });
   const { seed } = options;
   return {
     planned,
@@ -70,6 +71,7 @@ export async function admitFineTuning(
       validationFiles,
       plan: {
         ...planned.plan,
+        ...several(ranks),
         diskBytes: diskBytes(planned.disk, services.options.keepCheckpoints),
       },
     },

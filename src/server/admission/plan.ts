@@ -10,15 +10,18 @@ import { gpuMemoryLimit } from "../../train/gpu_memory.ts";
 import { alternativesTo, describeAlternatives, neededText } from "../../train/does_not_fit.ts";
 import { type Fit, type Planning, whatFits } from "../../train/fit.ts";
 import { planMemory } from "../../train/plan.ts";
+import { withBatchesOf } from "../../train/rank_options.ts";
 import { ApiError } from "../api_error.ts";
 import { onFirstCard } from "../jobs/slots.ts";
 import { REQUEST } from "../protocol/spelling.ts";
 import type { JobPlan, PlannedJob, Services } from "../services.ts";
+import { ranksOf } from "../store/records.ts";
 
 type PlanServices = Pick<Services, "options" | "device" | "store" | "own">;
 
 /**
  * Plans with the allocating code itself: a few milliseconds for a model of 8 billion parameters.
+ * `options` and `shape` are those of each of its processes.
  */
 export function planJob(
   services: PlanServices,
@@ -27,22 +30,26 @@ export function planJob(
     readonly config: LlamaConfig;
     readonly options: PretrainOptions | FinetuneOptions;
     readonly shape: TrainingShape;
+    readonly ranks: number;
   },
 ): PlannedJob {
-  const { kind, config, shape } = run;
+  const { kind, config, shape, ranks } = run, { localSteps } = run.options;
   const { capabilities } = services.device, { maxBufferSize } = capabilities.limits;
   const plan = planMemory(config, shape, capabilities);
   const limit = memoryLimit(services);
+  const ofAll = { ...run, options: withBatchesOf(run.options, ranks) };
+  // The first of several processes writes what others keep, too.
+  const whole = { ...shape, optimizer: { ...shape.optimizer, shares: undefined } };
   const fits = plan.allocatedBytes <= (limit ?? Infinity) && plan.largest.bytes <= maxBufferSize;
   return {
     kind,
-    run,
+    run: ofAll,
     plan,
     limit,
-    disk: planDisk(config, shape, capabilities),
+    disk: planDisk(config, whole, capabilities, localSteps && ranks),
     maxBufferSize,
     fits,
-    alternatives: fits || limit === undefined ? [] : alternativesTo(run, limit, capabilities) ?? [],
+    alternatives: fits ? [] : limit && alternativesTo(ofAll, limit, capabilities) || undefined,
   };
 }
 
@@ -88,7 +95,7 @@ function memoryLimit({ options, device, store, own }: PlanServices): number | un
   const sharing = Math.max(1, onFirstCard(own).length);
   if (options.gpuMemory !== undefined) return limit / sharing;
   const running = store.jobs.withStatus("running").filter(({ runsOn }) => !runsOn?.lease)
-    .reduce((bytes, { plan }) => bytes + plan.plannedPeakBytes, 0);
+    .reduce((bytes, job) => bytes + ranksOf(job) * job.plan.plannedPeakBytes, 0);
   return Math.min(limit + running, Deno.systemMemoryInfo().total) / sharing;
 }
 

@@ -2,7 +2,7 @@
 import { parseLlamaConfig } from "../../formats/hf_config.ts";
 import { explain, UserError } from "../../options/user_error.ts";
 import { type LlamaConfig, PRESETS } from "../../model/config.ts";
-import { runConfig, trainingShape, type Vocabulary } from "../../train/method.ts";
+import { runConfig, type Vocabulary } from "../../train/method.ts";
 import type { PretrainOptions } from "../../train/options.ts";
 import { assertRoom } from "../../train/pretrain_start.ts";
 import { stretchRope } from "../../train/stretch_rope.ts";
@@ -17,6 +17,7 @@ import { baseModel } from "./base_model.ts";
 import { assertFiles } from "./files.ts";
 import { BYTES, modelFacts } from "./model_facts.ts";
 import { diskBytes, planJob } from "./plan.ts";
+import { assertPlaces, several, shapeOfEach } from "./ranks.ts";
 import { shortened } from "../../text.ts";
 
 /** The deepest published model of this family has 126 layers; planning visits every layer. */
@@ -30,7 +31,7 @@ export async function admitPretraining(
   const { model, from } = request, asked = askedConfig(request);
   const validationFiles = request.validation_files ?? [];
   const tokenizer = request.tokenizer ?? (from ? undefined : "bytes");
-  const { options, kept } = pretrainHyperparameters.read(request.hyperparameters ?? {}, {
+  const { options, kept, ranks } = pretrainHyperparameters.read(request.hyperparameters ?? {}, {
     // Of an option that holds a path only the presence matters here.
     ...(from
       ? { from: "./model" }
@@ -51,9 +52,10 @@ export async function admitPretraining(
       name: asked!.name,
       config: await fit(services, asked!, { tokenizer: tokenizer!, options }),
     };
-  const shape = asHyperparameters("hyperparameters", () => trainingShape(options, config));
-  const planned = planJob(services, { kind: "pretraining", config, options, shape });
-  const hyperparameters = pretrainHyperparameters.show(kept);
+  assertPlaces(services, ranks, "hyperparameters.ranks");
+  const shape = asHyperparameters("hyperparameters", () => shapeOfEach(options, config, ranks));
+  const planned = planJob(services, { kind: "pretraining", config, options, shape, ranks });
+  const hyperparameters = pretrainHyperparameters.show({ ...kept, ...several(ranks) });
   const { seed } = options, begins = from ? { from: name } : { model };
   return {
     planned,
@@ -75,6 +77,7 @@ export async function admitPretraining(
       validationFiles,
       plan: {
         ...planned.plan,
+        ...several(ranks),
         diskBytes: diskBytes(planned.disk, services.options.keepCheckpoints),
       },
     },

@@ -3,18 +3,18 @@ import { join } from "../../packages/std_path.ts";
 import { FolderLock } from "../../files/folder_lock.ts";
 import { option, phrase } from "../../options/phrase.ts";
 import { UserError } from "../../options/user_error.ts";
-import { VERSION } from "../../product.ts";
+import { ownPlaces } from "../jobs/slots.ts";
 import { type StartTraining, startTraining } from "../jobs/training_process.ts";
-import { type Offer, Offers } from "../pool/offers.ts";
-import { type Claimed, LEASE_LOST } from "../pool/protocol.ts";
+import { Offers } from "../pool/offers.ts";
 import { assertPermissible } from "../processes/deno_process.ts";
-import { probeDevice } from "../processes/probe.ts";
+import { probeCards, probeDevice } from "../processes/probe.ts";
 import type { ServerLog } from "../server_log.ts";
-import { parseClaimed } from "./claimed.ts";
+import type { OwnWorker } from "../services.ts";
+import { Dispatch, type WorkersOffers } from "./dispatch.ts";
 import { Inputs } from "./inputs.ts";
-import { Job } from "./job.ts";
+import { describeMachine } from "./machine.ts";
 import { workerName, type WorkerOptions } from "./options.ts";
-import { delay, Refusal, ServerClient } from "./server_client.ts";
+import { Refusal, ServerClient } from "./server_client.ts";
 
 export interface AgentHooks {
   /** Saves and gives back what runs, then ends. */
@@ -24,25 +24,18 @@ export interface AgentHooks {
   onReady?(workers: readonly string[]): void;
   /** For tests: what stands in for the training process. */
   readonly startTraining?: StartTraining;
-  /** For tests: the GPU's name, which is not looked for then. */
-  readonly card?: string;
+  /** For tests: its workers, for which no GPU is looked then. */
+  readonly workers?: readonly OwnWorker[];
   /** For tests: offers without a database. */
   readonly offers?: WorkersOffers;
 }
-
-type WorkersOffers = Pick<Offers, "take" | "touch" | "remove" | "close">;
-
-/** Milliseconds between two looks into an empty queue, and between two signs of life without a job. */
-const LOOK_MS = 1000, HELLO_MS = 15_000;
-/** Milliseconds before the next job after one that could not be run here: the next might not be either. */
-const PAUSE_MS = 30_000;
 
 /**
  * Runs jobs until the signal aborts; resolves when the last is saved and given back. Throws a
  * {@link UserError} if it cannot begin: a folder, a key, a GPU, a server of another version.
  */
 export async function runAgent(options: WorkerOptions, hooks: AgentHooks): Promise<void> {
-  const { signal, log } = hooks, { folder, queue } = options;
+  const { signal, log } = hooks, { folder } = options;
   assertPermissible([folder]);
   const key = options.keyFile === undefined ? undefined : await readKey(options.keyFile);
   const client = new ServerClient({ server: options.server, key, log });
@@ -50,112 +43,37 @@ export async function runAgent(options: WorkerOptions, hooks: AgentHooks): Promi
   using _lock = await FolderLock.take(folder);
   // What a worker that was killed has left.
   await Deno.remove(join(folder, "jobs"), { recursive: true });
-  const card = hooks.card ?? (await probeDevice()).name;
   const name = options.name ?? machineName();
-  const workers = Array.from(
-    { length: options.workers },
-    (_, index) => ({ version: VERSION, worker: `${name}-${index + 1}`, card }),
-  );
+  const workers = hooks.workers ?? await probeWorkers(options.workers, name);
   const inputs = new Inputs(client, join(folder, "inputs"));
   await inputs.tidy();
-  for (const worker of workers) {
-    await hello(client, worker, signal).catch((error) => {
-      throw error instanceof Refusal ? refused(error, options) : error;
-    });
-  }
   const onFault = (message: string) => log.error(`queue: ${message}`);
-  const offers = hooks.offers ?? await Offers.open({ url: queue, onFault });
-  // If one cannot go on, the others save and give back what they run.
-  const ending = new AbortController();
+  const offers = hooks.offers ?? await Offers.open({ url: options.queue, onFault });
+  const dispatch = new Dispatch(await describeMachine(folder, workers), {
+    client,
+    inputs,
+    log,
+    offers,
+    startTraining: hooks.startTraining ?? startTraining,
+    folder: join(folder, "jobs"),
+    gpuMemory: options.gpuMemory,
+    stop: signal,
+  });
   try {
+    await dispatch.hello();
     hooks.onReady?.(workers.map(({ worker }) => worker));
-    const parts = {
-      client,
-      inputs,
-      log,
-      startTraining: hooks.startTraining ?? startTraining,
-      folder: join(folder, "jobs"),
-      gpuMemory: options.gpuMemory,
-      stop: AbortSignal.any([signal, ending.signal]),
-    };
-    await Promise.all(workers.map((worker) =>
-      work(worker, offers, parts).catch((error) => {
-        ending.abort(error instanceof Refusal ? refused(error, options) : error);
-      })
-    ));
-    ending.signal.throwIfAborted();
+    await dispatch.run();
+  } catch (error) {
+    throw error instanceof Refusal ? refused(error, options) : error;
   } finally {
     await offers.close();
   }
 }
 
-type Worker = { readonly version: string; readonly worker: string; readonly card: string };
-type Parts = Omit<ConstructorParameters<typeof Job>[1], "onAlive">;
-
-/** Throws a {@link Refusal} that no later call would change. */
-async function work(worker: Worker, offers: WorkersOffers, parts: Parts): Promise<void> {
-  const { stop, log, client } = parts;
-  for (let greeted = performance.now(); !stop.aborted;) {
-    const offer = await offers.take().catch((error) => void log.error(`queue: ${error.message}`));
-    if (offer && await take(offer, worker, offers, parts)) continue;
-    await delay(offer ? PAUSE_MS : LOOK_MS, stop);
-    if (stop.aborted || performance.now() - greeted < HELLO_MS) continue;
-    greeted = performance.now();
-    await hello(client, worker, stop).catch((error) => {
-      if (isFinal(error)) throw error;
-      if (!stop.aborted) log.error(error.message);
-    });
-  }
-}
-
-/** Resolves to false if something on this machine kept the job from going on. */
-async function take(
-  offer: Offer,
-  worker: Worker,
-  offers: WorkersOffers,
-  parts: Parts,
-): Promise<boolean> {
-  const { client, log, stop } = parts, fields = { job_id: offer.job, worker: worker.worker };
-  let claimed: Claimed;
-  try {
-    claimed = parseClaimed(
-      await client.json("POST", "/claims", {
-        body: { ...worker, job: offer.job, offer: offer.id },
-        signal: stop,
-        // The server may have to read all of a model once.
-        silence: 600_000,
-      }),
-    );
-  } catch (error) {
-    if (!(error instanceof Refusal) && !stop.aborted || isFinal(error)) throw error;
-    const { code, message } = error as Refusal;
-    // Someone else has it, or it no longer waits; if it does, the server offers it again.
-    if (stop.aborted || code === "job_not_waiting" || code === LEASE_LOST) {
-      await offers.remove(offer).catch(() => {});
-    } else {
-      // It is offered again when nobody has touched the offer for long.
-      log.error(`the server does not give a job that it offers: ${message}`, fields);
-    }
-    return true;
-  }
-  log.info("a job begins", fields);
-  const onAlive = () => void offers.touch(offer).catch(() => {}); // the server decides, not the offer
-  const went = await new Job(claimed, { ...parts, onAlive }).run();
-  log.info("a job has ended here", fields);
-  await parts.inputs.tidy().catch((error) => log.fault(error));
-  return went;
-}
-
-/** A sign of life of a worker without a job. */
-async function hello(client: ServerClient, worker: Worker, signal: AbortSignal): Promise<void> {
-  await client.json("POST", "/hello", { body: worker, signal });
-}
-
-/** Whether every other call would be refused, too. */
-function isFinal(error: unknown): boolean {
-  if (!(error instanceof Refusal)) return false;
-  const { status, code } = error;
-  return status === 401 || status === 403 || code === "other_version" || code === "no_queue";
+/** One on each card, unless it is said how many. */
+async function probeWorkers(count: number | undefined, name: string): Promise<OwnWorker[]> {
+  const device = await probeDevice();
+  return ownPlaces(count, device.name, await probeCards(device), name);
 }
 
 function refused({ message }: Refusal, { server }: WorkerOptions): UserError {

@@ -13,13 +13,14 @@ const place = z.string().max(500).refine((path) => {
   }
 }, "must be a place below the folder of the job");
 
-/** Of a task nothing else: no environment of its process, no paths that it may read. */
+/** Of a task nothing else: no environment of its processes, no paths that they may read. */
 const claimedSchema = z.object({
   lease: z.string().regex(/^[\w-]{1,64}$/),
   seconds: z.number().positive(),
   task: z.object({
     kind: z.enum(JOB_KINDS),
     options: z.record(z.string(), z.unknown()),
+    ranks: z.number().int().min(2).optional(),
     timings: z.record(z.string(), z.record(z.string(), z.string())).optional(),
   }),
   paths: z.object({ output: z.literal(RUN) }).catchall(z.union([place, z.array(place)])),

@@ -1,5 +1,6 @@
 /** A job on a worker's machine, from its lease to its end. */
 import { join } from "../../packages/std_path.ts";
+import type { Task } from "../jobs/run_options.ts";
 import type { Exit, StartTraining, TrainingProcess } from "../jobs/training_process.ts";
 import {
   type Claimed,
@@ -26,6 +27,8 @@ export interface JobParts {
   readonly startTraining: StartTraining;
   /** Of the worker's jobs: each has a folder in it while it runs. */
   readonly folder: string;
+  /** What its processes are told of their cards. */
+  readonly cards: Pick<Task, "environment" | "cards">;
   /** GiB that the run may use. */
   readonly gpuMemory: number | undefined;
   /** Called whenever the server has been heard from. */
@@ -169,9 +172,10 @@ export class Job {
       ]),
     );
     const { gpuMemory: _, ...options } = task.options;
-    const { gpuMemory } = this.parts;
+    const { gpuMemory, cards } = this.parts;
     return {
       ...task,
+      ...cards,
       options: { ...options, ...own, ...(gpuMemory !== undefined && { gpuMemory }) },
       reads: [join(this.#root, INPUTS), join(this.#root, RUN)],
     };

@@ -26,7 +26,9 @@ export const workerOptions = defineOptions({
         value: "name",
         derived: "the machine's own name",
       }),
-      workers: count().default(1).describe("jobs that run on this machine at the same time"),
+      workers: count().optional().describe("jobs that run on this machine at the same time").meta({
+        derived: "one on each card",
+      }),
       folder: z.string().min(1).default("worker-data").describe(
         "folder for inputs and runs; what is needed of them lies with the server",
       ).meta({ value: "dir" }),

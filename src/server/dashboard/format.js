@@ -161,3 +161,12 @@ export function words(name) {
 export function isNumber(value) {
   return typeof value === "number" && Number.isFinite(value);
 }
+
+/**
+ * Whose memory a plan is of, where a job has several processes.
+ *
+ * @param {Record<string, unknown>} hyperparameters
+ */
+export function eachOf({ ranks = 1 }) {
+  return Number(ranks) > 1 ? `in each of ${ranks} processes` : "";
+}

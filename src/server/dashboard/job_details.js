@@ -2,8 +2,8 @@
 import { copyButton } from "./copy.js";
 import { fill, h, setText } from "./dom.js";
 import { fileName } from "./files.js";
-import { dateTime, duration, loss, whole } from "./format.js";
-import { modelOf, resultOf } from "./jobs.js";
+import { dateTime, duration, eachOf, loss, whole } from "./format.js";
+import { modelOf, placesOf, resultOf } from "./jobs.js";
 import { TWICE } from "./openapi.js";
 import { createPlanBar } from "./plan_bar.js";
 
@@ -44,7 +44,10 @@ export function createDetails() {
         ["Model", modelOf(job)],
         ["Training data", filesOf(job.training_file ?? job.training_files, "No file")],
         ["Validation data", filesOf(job.validation_file ?? job.validation_files, heldOut(job))],
-        ["Worker", runs_on ? `${runs_on.worker}, ${runs_on.card}` : ""],
+        [
+          runs_on?.others.length ? "Workers" : "Worker",
+          placesOf(job).map(({ worker, card }) => `${worker}, ${card}`).join("; "),
+        ],
         ["Result", resultOf(job)],
         ["Seed", job.seed],
         ["Trained tokens", trained_tokens ? whole(trained_tokens) : undefined],
@@ -60,7 +63,7 @@ export function createDetails() {
       ]);
       fill(
         element,
-        h("div", {}, facts, memory ? planCard(bar.element) : null),
+        h("div", {}, facts, memory ? planCard(bar.element, eachOf(hyperparametersOf(job))) : null),
         h("div", { class: "options-card" }, card("Options", optionsOf(job))),
       );
     },
@@ -87,12 +90,12 @@ function heldOut(job) {
   return share > 0 ? `No file: ${percents}% of the training data is held out` : "No file";
 }
 
-/** @param {HTMLElement} bar */
-function planCard(bar) {
+/** @param {HTMLElement} bar @param {string} whose */
+function planCard(bar, whose) {
   return h(
     "section",
     { class: "card", "aria-label": "Memory plan" },
-    h("div", { class: "card-head" }, h("h2", {}, "Memory plan")),
+    h("div", { class: "card-head" }, h("h2", {}, "Memory plan"), h("p", { class: "muted" }, whose)),
     bar,
   );
 }

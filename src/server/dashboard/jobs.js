@@ -36,10 +36,20 @@ export function queue() {
     .sort((a, b) => a.queue_turn - b.queue_turn);
 }
 
-/** The running jobs, each with its worker. @returns {string[]} */
+/** The running jobs, each with its workers. @returns {string[]} */
 export function runningOn() {
   return [...jobs.values()].filter(({ status }) => status === "running")
-    .map(({ id, runs_on }) => `${id} ${runs_on?.worker}`);
+    .map((job) => `${job.id} ${placesOf(job).map(({ worker }) => worker).join(" ")}`);
+}
+
+/**
+ * Where the processes of a running job run.
+ *
+ * @param {Job} job
+ * @returns {{ worker: string, card: string }[]}
+ */
+export function placesOf({ runs_on }) {
+  return runs_on ? [runs_on, ...runs_on.others] : [];
 }
 
 /** @param {string} id */

@@ -1,7 +1,7 @@
 /** The memory that the job in the form would need, updated as the form changes. */
 import { post } from "./api.js";
 import { fill, h, setText } from "./dom.js";
-import { bytes, capital } from "./format.js";
+import { bytes, capital, eachOf } from "./format.js";
 import { icon } from "./icons.js";
 import { createPlanBar } from "./plan_bar.js";
 import { batchTable, settingsText } from "./plan_batches.js";
@@ -62,6 +62,7 @@ export function createPlanPanel({ body, apply, onError, onPlan }) {
       rest.allocated_bytes > planned_peak_bytes
         ? h("span", {}, `, ${bytes(rest.allocated_bytes)} in the driver's blocks`)
         : null,
+      h("span", {}, ` ${eachOf(rest.hyperparameters ?? {})}`),
     );
     setText(verdict, fits === false ? "Does not fit" : limit ? "Fits" : "Limit unknown");
     bar.show({ planned_peak_bytes, by_purpose }, limit);
@@ -73,7 +74,7 @@ export function createPlanPanel({ body, apply, onError, onPlan }) {
       } the result`,
     );
     fixes.hidden = fits !== false;
-    if (fits === false) showFixes(alternatives ?? []);
+    if (fits === false) showFixes(alternatives);
     batches.hidden = !rest.largest_batches?.length;
     fill(batches, batches.hidden ? null : batchTable(rest.largest_batches, apply));
     warnings.hidden = !rest.warnings?.length;
@@ -86,18 +87,20 @@ export function createPlanPanel({ body, apply, onError, onPlan }) {
     onPlan(fits !== false, { ...rest, by_purpose, limit, planned_peak_bytes });
   }
 
-  /** @param {{ change: Record<string, unknown>, bytes: number }[]} alternatives */
+  /** @param {{ change: Record<string, unknown>, bytes: number }[] | null} alternatives */
   function showFixes(alternatives) {
     fill(
       fixes,
       h(
         "p",
         {},
-        alternatives.length
+        !alternatives
+          ? "Lower the batch size or the sequence length, or choose a smaller model."
+          : alternatives.length
           ? "These settings fit:"
           : "No smaller batch, rank or length fits. Choose a smaller model.",
       ),
-      alternatives.map(({ change, bytes: count }) => {
+      (alternatives ?? []).map(({ change, bytes: count }) => {
         const text = settingsText(change);
         return h(
           "button",

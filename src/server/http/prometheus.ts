@@ -2,7 +2,7 @@
 import { createMiddleware } from "../../packages/hono.ts";
 import { routePath } from "../../packages/hono.ts";
 import { Counter, Gauge, Histogram, Registry } from "../../packages/prom_client.ts";
-import type { JobRecord } from "../store/records.ts";
+import { type JobRecord, placesOf } from "../store/records.ts";
 import type { EventLog, Metrics, RequestSample, Storage } from "../services.ts";
 import type { Store } from "../store/store.ts";
 
@@ -46,16 +46,14 @@ export class ServerMetrics implements Metrics {
   readonly #durations: Histogram<"method" | "route">;
   /** The latest values of each kind, of jobs that run. */
   readonly #latest = new Map<string, Readonly<Record<string, unknown>>>();
-  /** The worker of each job that runs. */
-  readonly #workers = new Map<string, string>();
+  /** The workers of each job that runs. */
+  readonly #workers = new Map<string, readonly string[]>();
   readonly #left: Counter<"worker" | "status">;
   readonly #unsubscribe: () => void;
 
   constructor({ store, log, storage, streams, workers }: MetricsSources) {
     this.#store = store;
-    for (const { id, runsOn } of store.jobs.withStatus("running")) {
-      if (runsOn) this.#workers.set(id, runsOn.worker);
-    }
+    for (const job of store.jobs.withStatus("running")) this.#workers.set(job.id, workersOf(job));
     this.#unsubscribe = log.subscribe(({ jobId, type, data }) => {
       if (data.kind === "status") this.#noteStatus(jobId, String(data.status));
       else if (type === "metrics") {
@@ -123,10 +121,10 @@ export class ServerMetrics implements Metrics {
 
   #noteStatus(jobId: string, status: string): void {
     this.#latest.delete(jobId);
-    const before = this.#workers.get(jobId), now = this.#store.jobs.get(jobId)?.runsOn?.worker;
-    if (before !== undefined) this.#left.inc({ worker: before, status });
-    if (now === undefined) this.#workers.delete(jobId);
-    else this.#workers.set(jobId, now);
+    const before = this.#workers.get(jobId) ?? [], now = workersOf(this.#store.jobs.get(jobId));
+    for (const worker of before) this.#left.inc({ worker, status });
+    if (now.length) this.#workers.set(jobId, now);
+    else this.#workers.delete(jobId);
   }
 
   #addRunning(): void {
@@ -152,7 +150,7 @@ export class ServerMetrics implements Metrics {
     for (const [field, [name, help]] of Object.entries(JOB_GAUGES)) {
       add(name, help, (job) => latest(job)[field]);
     }
-    const planned = "Planned peak GPU memory, in bytes";
+    const planned = "Planned peak GPU memory, in bytes, of each of its processes";
     add("gpu_planned_bytes", planned, (job) => job.plan.plannedPeakBytes);
     new Counter({
       ...shared,
@@ -198,6 +196,8 @@ export class ServerMetrics implements Metrics {
     });
   }
 }
+
+const workersOf = (job?: JobRecord) => placesOf(job?.runsOn).map(({ worker }) => worker);
 
 /** Counts every request by its matched route, never by its URL. */
 export function observeRequests(metrics: Pick<Metrics, "observe">) {

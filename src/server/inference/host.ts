@@ -12,6 +12,7 @@ import type {
   Models,
   OwnWorker,
 } from "../services.ts";
+import { placesOf } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
 import { ModelProcess } from "./model_process.ts";
 import { Turns } from "./turns.ts";
@@ -116,7 +117,8 @@ export class InferenceHost implements Inference {
     if (gpuMemory === undefined) return undefined;
     const sharing = onFirstCard(own);
     const taken = store.jobs.withStatus("running")
-      .filter(({ runsOn }) => runsOn && sharing.includes(runsOn.worker))
+      .flatMap(({ runsOn, plan }) => placesOf(runsOn).map(({ worker }) => ({ worker, plan })))
+      .filter(({ worker }) => sharing.includes(worker))
       .reduce((sum, { plan }) => sum + plan.plannedPeakBytes, 0);
     return Math.max(0, gpuMemory - taken / 2 ** 30);
   }

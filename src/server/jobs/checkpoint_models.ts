@@ -26,7 +26,8 @@ export async function saveCheckpoint(
   const job = store.jobs.get(jobId!)!, folder = storage.jobFolder(job.id);
   const output = checkpointModelFolder(folder, step!), resume = join(folder, `checkpoint-${step}`);
   if (await isThere(output)) return;
-  const { options, ...task } = await trainingTask(job, {
+  // It takes one process to write it.
+  const { options, ranks: _, ...task } = await trainingTask(job, {
     ...parts,
     // The file is no longer read, and may be gone.
     file: (id) => store.files.get(id) ?? { id, filename: "" },

@@ -1,12 +1,18 @@
 /**
- * The queue: first in, first out, a job on each worker at a time. Its state is in the store, so that
- * a killed server resumes where it was: jobs that were running run first.
+ * The queue: first in, first out, a job on each worker at a time, or on as many as it has processes. Its
+ * state is in the store, so that a killed server resumes where it was: jobs that were running run first.
  *
  * @module
  */
-import { ApiError, notFound } from "../api_error.ts";
+import { notFound } from "../api_error.ts";
 import { newId } from "../store/ids.ts";
-import { FINAL_STATUSES, type JobPlace, type JobRecord, type JobStatus } from "../store/records.ts";
+import {
+  FINAL_STATUSES,
+  type JobPlace,
+  type JobRecord,
+  type JobStatus,
+  ranksOf,
+} from "../store/records.ts";
 import type { Activity, Jobs, NewJob, Preparation } from "../services.ts";
 import { JobRun } from "./job_run.ts";
 import type { Intent } from "./outcome.ts";
@@ -14,7 +20,10 @@ import { diskFault } from "../../files/disk_error.ts";
 import { Conclusions } from "./conclusions.ts";
 import { assertFiles, fileOf } from "./inputs.ts";
 import { type StartTraining, startTraining, type TrainingProcess } from "./training_process.ts";
+import { notWaiting, tooFew, tooLate } from "./refusals.ts";
 import { Transitions } from "./transitions.ts";
+import { Hindrance } from "./hindrance.ts";
+import { findLauncher } from "../processes/launcher.ts";
 import { Moments } from "./moments.ts";
 import { ownPlaces, Slots } from "./slots.ts";
 import type { QueueParts } from "./queue_parts.ts";
@@ -210,13 +219,16 @@ export class JobQueue implements Jobs {
     this.#next();
   }
 
-  /** Starts the next jobs on the workers that are free. */
+  /**
+   * Starts the next jobs on the workers that are free. One that needs more of them than are free keeps
+   * its turn: those behind it wait as well, or it might wait for ever.
+   */
   #next(): void {
     try {
-      while (this.#slots.isFree && !this.#stopping) {
+      while (this.#slots.free && !this.#stopping) {
         const job = this.#whoseTurn();
-        if (!job) return;
-        this.#start(job, this.#slots.take());
+        if (!job || ranksOf(job) > this.#slots.free) return;
+        this.#start(job, this.#slots.take(ranksOf(job)));
       }
     } catch (error) {
       this.parts.serverLog.fault(error);
@@ -226,9 +238,30 @@ export class JobQueue implements Jobs {
 
   /** A job that has crashed is queued again a moment before its run is over. */
   #whoseTurn(): JobRecord | undefined {
-    const { jobs } = this.parts.store, next = jobs.next();
-    if (!next || !this.#running.has(next.id)) return next;
-    return jobs.withStatus("queued").find(({ id }) => !this.#running.has(id));
+    const { jobs } = this.parts.store;
+    const isReady = (job: JobRecord) => !this.#running.has(job.id) && this.#hasPlaces(job);
+    const next = jobs.next();
+    return !next || isReady(next) ? next : jobs.withStatus("queued").find(isReady);
+  }
+
+  /** Whether it can run here. If it can nowhere, since the server was started anew, it is paused. */
+  #hasPlaces(job: JobRecord): boolean {
+    const hindrance = this.#hindranceOf(ranksOf(job));
+    // Workers elsewhere may have what is missing here.
+    if (hindrance && this.parts.options.queue === undefined) {
+      this.#conclusions.thrown(job, hindrance);
+    }
+    return !hindrance;
+  }
+
+  #hindranceOf(ranks: number): Hindrance | undefined {
+    const { all } = this.#slots;
+    if (ranks > all.length) return tooFew(ranks, all.length);
+    try {
+      if (ranks > 1) (this.parts.findLauncher ?? findLauncher)();
+    } catch (error) {
+      return new Hindrance(`${(error as Error).message}; then resume the job`);
+    }
   }
 
   /** Pauses it instead if the disk cannot take that it runs. */
@@ -252,8 +285,7 @@ export class JobQueue implements Jobs {
 
   #run(job: JobRecord, { start, attached }: Elsewhere = {}): Promise<void> {
     const { startTraining: here = startTraining } = this.parts, place = job.runsOn!;
-    const own: StartTraining = (task) =>
-      here({ ...task, environment: this.#slots.environmentOf(place) });
+    const own: StartTraining = (task) => here({ ...task, ...this.#slots.cardsOf(place) });
     const parts = { ...this.parts, startTraining: start ?? own, moments: this.#moments };
     const run = new JobRun(job, parts, attached);
     // Not before it is among those that run, where whoever ends it looks for it.
@@ -284,16 +316,4 @@ export class JobQueue implements Jobs {
     if (outcome.type !== "succeeded") return;
     await this.hooks.onSuccess?.(this.#find(job.id)).catch((error) => this.#report(error, job));
   }
-}
-
-/** 409 for a job that does not wait for a worker, whatever that was offered. */
-function notWaiting({ id, status }: JobRecord): ApiError {
-  return new ApiError(409, { message: `Job ${id} is ${status}`, code: "job_not_waiting" });
-}
-
-function tooLate(what: string, { id, status }: JobRecord): ApiError {
-  return new ApiError(400, {
-    message: `Job ${id} cannot be ${what}: its status is ${status}`,
-    code: "invalid_job_status",
-  });
 }

@@ -25,6 +25,8 @@ export interface QueueParts {
   readonly own?: ConstructorParameters<typeof Slots>[0];
   /** The process on another machine that a job of an earlier server has. */
   readonly attach?: (job: JobRecord) => TrainingProcess | undefined;
+  /** For tests: what stands in for the launcher of several processes. */
+  readonly findLauncher?: () => unknown;
   /** For tests: what stands in for the training process. */
   readonly startTraining?: StartTraining;
 }

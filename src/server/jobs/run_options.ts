@@ -4,7 +4,7 @@ import { effective } from "../../train/effect.ts";
 import { FINETUNE_EFFECTS, PRETRAIN_EFFECTS } from "../../train/option_effects.ts";
 import { looksLikePath } from "../../train/presets.ts";
 import type { ServerOptions } from "../options.ts";
-import type { FileRecord, JobRecord } from "../store/records.ts";
+import { type FileRecord, type JobRecord, ranksOf } from "../store/records.ts";
 import type { ModelRecord, Models, Storage } from "../services.ts";
 import type { TrainingTask } from "../worker/protocol.ts";
 import { neededModel } from "./inputs.ts";
@@ -20,7 +20,7 @@ export interface RunPlaces {
 /** What of a job determines its run. */
 export type RunJob = Pick<
   JobRecord,
-  "id" | "kind" | "model" | "options" | "trainingFiles" | "validationFiles"
+  "id" | "kind" | "model" | "options" | "trainingFiles" | "validationFiles" | "plan"
 >;
 
 export interface Task extends TrainingTask {
@@ -58,7 +58,8 @@ export async function trainingTask(job: RunJob, places: RunPlaces): Promise<Task
     ...Object.values(model).filter(looksLikePath),
     ...models.flatMap(({ reads = [] }) => reads),
   ];
-  return { kind: job.kind, options, reads };
+  const ranks = ranksOf(job);
+  return { kind: job.kind, options, reads, ...(ranks > 1 && { ranks }) };
 }
 
 async function modelOptions(

@@ -1,17 +1,22 @@
-/** The workers of the server's own machine: each runs one job at a time. */
+/** The workers of a machine: each runs one process of a job at a time. */
 import type { DealtCard } from "../processes/probe.ts";
 import type { OwnWorker } from "../services.ts";
-import type { JobPlace } from "../store/records.ts";
+import { type JobPlace, placesOf, type WorkerPlace } from "../store/records.ts";
+import type { Task } from "./run_options.ts";
 
-/** `count` of them, on these cards in turn; without any all are on the one named `card`. */
+/**
+ * So many of them, or one on each card, on these cards in turn; without any all are on the one named
+ * `card`.
+ */
 export function ownPlaces(
-  count: number,
+  count: number | undefined,
   card: string,
   cards: readonly DealtCard[] = [],
+  machine = "server",
 ): OwnWorker[] {
-  return Array.from({ length: count }, (_, index) => {
+  return Array.from({ length: count ?? Math.max(1, cards.length) }, (_, index) => {
     const dealt = cards.length ? cards[index % cards.length] : undefined;
-    const place = { worker: `server-${index + 1}`, card: dealt?.name ?? card };
+    const place = { worker: `${machine}-${index + 1}`, card: dealt?.name ?? card };
     return dealt ? { ...place, environment: dealt.environment } : place;
   });
 }
@@ -23,35 +28,50 @@ export function onFirstCard(own: readonly OwnWorker[]): string[] {
 }
 
 export class Slots {
-  readonly #free: OwnWorker[];
+  #free: OwnWorker[];
 
   constructor(readonly all: readonly OwnWorker[]) {
     this.#free = [...all];
   }
 
-  get isFree(): boolean {
-    return this.#free.length > 0;
+  /** How many are free. */
+  get free(): number {
+    return this.#free.length;
   }
 
-  /** The first that is free. Throws if none is. */
-  take(): JobPlace {
-    const place = this.#free.shift();
-    if (!place) throw new Error("Slots.take: none is free");
-    return { worker: place.worker, card: place.card };
+  /** The first that are free, on different cards as far as there are. Throws if fewer are. */
+  take(count = 1): JobPlace {
+    if (count > this.free) throw new Error(`Slots.take: ${this.free} are free, ${count} wanted`);
+    const taken = byCard(this.#free).slice(0, count);
+    this.#free = this.#free.filter((place) => !taken.includes(place));
+    const [first, ...others] = taken.map(({ worker, card }): WorkerPlace => ({ worker, card }));
+    return others.length ? { ...first, others } : first;
   }
 
-  /** So that the next job again has the first that is free. */
-  giveBack({ worker }: JobPlace): void {
-    this.#free.push(this.#named(worker));
+  /** So that the next job again has the first that are free. */
+  giveBack(place: JobPlace): void {
+    this.#free.push(...placesOf(place).map(({ worker }) => this.#named(worker)));
     this.#free.sort((a, b) => this.all.indexOf(a) - this.all.indexOf(b));
   }
 
-  /** Of the process of a job there. */
-  environmentOf({ worker }: JobPlace): OwnWorker["environment"] {
-    return this.#named(worker).environment;
+  /** What the process of a job there is told of its card, or each of several. */
+  cardsOf(place: JobPlace): Pick<Task, "environment" | "cards"> {
+    const told = placesOf(place).map(({ worker }) => this.#named(worker).environment);
+    return told.length === 1 ? { environment: told[0] } : { cards: told.map((each = {}) => each) };
   }
 
   #named(worker: string): OwnWorker {
     return this.all.find((each) => each.worker === worker)!;
   }
+}
+
+/** First one of each card, then a second of each, and so on. */
+function byCard(places: readonly OwnWorker[]): OwnWorker[] {
+  const counts = new Map<OwnWorker["environment"], number>();
+  const counted = places.map((place) => {
+    const before = counts.get(place.environment) ?? 0;
+    counts.set(place.environment, before + 1);
+    return { place, before };
+  });
+  return counted.sort((a, b) => a.before - b.before).map(({ place }) => place);
 }

@@ -14,9 +14,14 @@ export interface Offer {
   readonly id: string;
   /** The job's. */
   readonly job: string;
+  /** Its processes. */
+  readonly ranks: number;
 }
 
-const QUEUE = "jobs", SCHEMA = "trainer_queue";
+/** Jobs of so many processes have a queue of their own: not every worker can run them. */
+const queueOf = (ranks: number) => ranks === 1 ? "jobs" : `jobs-${ranks}`;
+
+const SCHEMA = "trainer_queue";
 /** Seconds: pg-boss takes none below. */
 const SHORTEST_HEARTBEAT = 10;
 /** Seconds after which pg-boss offers a job anew all the same: its longest, a day. */
@@ -32,7 +37,10 @@ export interface OffersOptions {
 }
 
 export class Offers {
-  private constructor(readonly boss: PgBoss) {}
+  /** The queues that are known to be there. */
+  readonly #queues = new Map<number, Promise<string>>();
+
+  private constructor(readonly boss: PgBoss, readonly lease: number | undefined) {}
 
   /** Makes the queue's tables if they are not there. Throws a {@link UserError} without a database. */
   static async open({ url, lease, onFault }: OffersOptions): Promise<Offers> {
@@ -47,13 +55,10 @@ export class Offers {
       openTelemetry: { enabled: false },
     });
     boss.on("error", (error) => onFault(error.message));
+    const offers = new Offers(boss, lease);
     try {
       await boss.start();
-      const heartbeatSeconds = Math.max(SHORTEST_HEARTBEAT, Math.ceil(lease ?? 0));
-      const limits = { retryLimit: 1000, expireInSeconds: LONGEST, heartbeatSeconds };
-      // Exclusive: of each job there is one offer at most.
-      await boss.createQueue(QUEUE, { policy: "exclusive", ...limits });
-      if (lease !== undefined) await boss.updateQueue(QUEUE, limits);
+      await offers.#queue(1);
     } catch (error) {
       await boss.stop({ graceful: false }).catch(() => {});
       throw new UserError(
@@ -62,32 +67,57 @@ export class Offers {
           "postgres://user:password@host:5432/database",
       );
     }
-    return new Offers(boss);
+    return offers;
+  }
+
+  /** Its name, once it is there. */
+  #queue(ranks: number): Promise<string> {
+    const known = this.#queues.get(ranks);
+    if (known) return known;
+    const made = this.#makeQueue(queueOf(ranks));
+    this.#queues.set(ranks, made);
+    made.catch(() => this.#queues.delete(ranks));
+    return made;
+  }
+
+  async #makeQueue(name: string): Promise<string> {
+    const { boss, lease } = this;
+    const heartbeatSeconds = Math.max(SHORTEST_HEARTBEAT, Math.ceil(lease ?? 0));
+    const limits = { retryLimit: 1000, expireInSeconds: LONGEST, heartbeatSeconds };
+    // Exclusive: of each job there is one offer at most.
+    await boss.createQueue(name, { policy: "exclusive", ...limits });
+    if (lease !== undefined) await boss.updateQueue(name, limits);
+    return name;
   }
 
   /** Offers jobs, the lowest turn first; those that are offered already, or taken, stay as they are. */
-  async make(jobs: readonly { readonly id: string; readonly turn: number }[]): Promise<void> {
-    if (!jobs.length) return;
-    await this.boss.insert(
-      QUEUE,
-      jobs.map(({ id, turn }) => ({ data: { job: id }, singletonKey: id, priority: -turn })),
-    );
+  async make(
+    jobs: readonly { readonly id: string; readonly turn: number; readonly ranks: number }[],
+  ): Promise<void> {
+    for (const [ranks, alike] of Map.groupBy(jobs, ({ ranks }) => ranks)) {
+      await this.boss.insert(
+        await this.#queue(ranks),
+        alike.map(({ id, turn }) => ({ data: { job: id }, singletonKey: id, priority: -turn })),
+      );
+    }
   }
 
-  /** The next offer, if there is one. */
-  async take(): Promise<Offer | undefined> {
-    const [taken] = await this.boss.fetch<{ readonly job: string }>(QUEUE);
-    return taken && { id: taken.id, job: taken.data.job };
+  /** The next offer of a job of so many processes, or else so many, if there is one. */
+  async take(sizes: readonly number[]): Promise<Offer | undefined> {
+    for (const ranks of sizes) {
+      const [taken] = await this.boss.fetch<{ readonly job: string }>(await this.#queue(ranks));
+      if (taken) return { id: taken.id, job: taken.data.job, ranks };
+    }
   }
 
   /** A sign of life of whoever has taken it. */
-  async touch({ id }: Pick<Offer, "id">): Promise<void> {
-    await this.boss.touch(QUEUE, id);
+  async touch({ id, ranks }: Pick<Offer, "id" | "ranks">): Promise<void> {
+    await this.boss.touch(await this.#queue(ranks), id);
   }
 
   /** Removes it, so that its job can be offered again. */
-  async remove({ id }: Pick<Offer, "id">): Promise<void> {
-    await this.boss.deleteJob(QUEUE, id);
+  async remove({ id, ranks }: Pick<Offer, "id" | "ranks">): Promise<void> {
+    await this.boss.deleteJob(await this.#queue(ranks), id);
   }
 
   async close(): Promise<void> {

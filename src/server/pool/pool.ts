@@ -10,7 +10,6 @@
  * @module
  */
 import { DiskFullError } from "../../files/disk_error.ts";
-import { VERSION } from "../../product.ts";
 import { ApiError } from "../api_error.ts";
 import { bodyChunks } from "../files/body_chunks.ts";
 import type { QueueParts } from "../jobs/queue_parts.ts";
@@ -18,7 +17,7 @@ import type { JobQueue } from "../jobs/queue.ts";
 import type { TrainingProcess } from "../jobs/training_process.ts";
 import type { Pool as PoolService, WorkerSeen } from "../services.ts";
 import { newId } from "../store/ids.ts";
-import type { JobPlace, JobRecord } from "../store/records.ts";
+import { type JobPlace, type JobRecord, placesOf, ranksOf } from "../store/records.ts";
 import { Lease } from "./lease.ts";
 import type { Offers } from "./offers.ts";
 import { NeedsServer, type Portable, portable } from "./portable.ts";
@@ -27,13 +26,15 @@ import {
   type Claimed,
   type Commit,
   type End,
+  type Greeting,
+  type Hello,
   LEASE_LOST,
   type Orders,
   type Report,
   type Traveller,
   WAS_STOPPED,
-  type Worker,
 } from "./protocol.ts";
+import { Roll } from "./roll.ts";
 
 export interface PoolParts
   extends Pick<QueueParts, "store" | "log" | "serverLog" | "storage" | "options" | "room"> {
@@ -45,16 +46,14 @@ export interface PoolParts
 const OFFER_MS = 5000;
 /** Ends of leases that are remembered. */
 const MOST_ENDED = 100;
-/** Names of the server's own workers. */
-const OWN_NAME = /^server-\d+$/;
-/** Milliseconds for which a worker without a job is listed after it was last heard from. */
-const SEEN_MS = 60_000;
 
 export class Pool implements PoolService {
   readonly #leases = new Map<string, Lease>();
   /** The latest that their workers have ended, and when that is stored: the answer may be lost. */
   readonly #ended = new Map<string, Promise<void>>();
-  readonly #seen = new Map<string, WorkerSeen & { readonly at: number }>();
+  readonly #roll = new Roll(() =>
+    [...this.#leases.values()].flatMap(({ place }) => placesOf(place))
+  );
   readonly #timers: ReturnType<typeof setInterval>[];
   /** Jobs that only the server's own workers can run. */
   readonly #bound = new Set<string>();
@@ -82,30 +81,30 @@ export class Pool implements PoolService {
     return this.parts.options.lease;
   }
 
-  hello(worker: Worker): void {
-    this.#meet(worker);
+  hello(hello: Hello): Greeting {
+    this.#roll.meet(hello, hello.ranks);
+    const next = this.#waiting().at(0);
+    return { next: next ? ranksOf(next) : null };
   }
 
   workers(): WorkerSeen[] {
-    const now = performance.now();
-    for (const [name, { at }] of this.#seen) if (now - at > SEEN_MS) this.#seen.delete(name);
-    const idle = [...this.#seen.values()].map(({ worker, card }) => ({ worker, card }));
-    const busy = [...this.#leases.values()].map(({ place: { worker, card } }) => ({
-      worker,
-      card,
-    }));
-    return [...new Map([...idle, ...busy].map((each) => [each.worker, each])).values()]
-      .sort((a, b) => a.worker < b.worker ? -1 : 1);
+    return this.#roll.workers();
+  }
+
+  get mostRanks(): number {
+    return this.#roll.mostRanks;
   }
 
   /** Resolves when the worker can begin; throws an ApiError 409 if the job does not wait for one. */
   async claim(claim: Claim): Promise<Claimed> {
-    this.#meet(claim);
+    this.#roll.meet(claim);
     if (this.#stopping) throw stopping();
-    const { worker, card, job, offer } = claim, id = newId("lease");
+    const { workers, job, offer } = claim, id = newId("lease");
+    const place = { ...toPlace(workers), lease: id, offer };
+    this.#assertSize(job, workers.length);
     const ready = Promise.withResolvers<Portable>();
     ready.promise.catch(() => {}); // it may end before anyone waits
-    const lease = this.#open(id, job, { worker, card, lease: id, offer }, () => {
+    const lease = this.#open(id, job, place, () => {
       ready.reject(this.#stopping ? stopping() : lost(`job ${job} has ended meanwhile`));
     });
     try {
@@ -221,22 +220,14 @@ export class Pool implements PoolService {
     await this.parts.offers.close();
   }
 
-  #meet({ version, worker, card }: Worker): void {
-    if (version !== VERSION) {
-      throw new ApiError(409, {
-        message:
-          `worker ${worker} is of version ${version}, the server of ${VERSION}: use the same`,
-        code: "other_version",
-      });
-    }
-    if (OWN_NAME.test(worker)) {
-      throw new ApiError(409, {
-        message: `${worker} is the name of a worker of the server's own: choose another name`,
-        param: "worker",
-        code: "name_taken",
-      });
-    }
-    this.#seen.set(worker, { worker, card, at: performance.now() });
+  /** A worker is offered what it can run. */
+  #assertSize(id: string, workers: number): void {
+    const job = this.parts.store.jobs.get(id);
+    if (!job || ranksOf(job) === workers) return;
+    throw new ApiError(409, {
+      message: `job ${id} has ${ranksOf(job)} processes, and was claimed for ${workers}`,
+      code: "other_size",
+    });
   }
 
   #find(id: string): Lease {
@@ -250,12 +241,11 @@ export class Pool implements PoolService {
   #open(id: string, jobId: string, place: JobPlace, onOver = () => {}): Lease {
     const lease = new Lease(id, jobId, place, this.parts.storage.jobFolder(jobId), () => {
       this.#leases.delete(id);
-      const { worker, card } = place;
-      this.#seen.set(worker, { worker, card, at: performance.now() });
+      this.#roll.left(placesOf(place));
       onOver();
       // At the server's end the worker keeps its offer, as it keeps its lease.
       if (lease.process.isLeft) return;
-      if (place.offer) this.#withdraw(place.offer);
+      if (place.offer) this.#withdraw({ id: place.offer, ranks: placesOf(place).length });
       const cleared = lease.incoming.clear()
         .catch((error) => this.parts.serverLog.fault(error, { job_id: jobId }));
       this.#clearing = Promise.all([this.#clearing, cleared]).then(() => {});
@@ -264,8 +254,8 @@ export class Pool implements PoolService {
     return lease;
   }
 
-  #withdraw(id: string): void {
-    this.parts.offers.remove({ id }).then(() => this.#offer(), (error) => this.#report(error));
+  #withdraw(offer: Parameters<Offers["remove"]>[0]): void {
+    this.parts.offers.remove(offer).then(() => this.#offer(), (error) => this.#report(error));
   }
 
   #cannotLeave({ process, jobId }: Lease, error: unknown): void {
@@ -282,12 +272,16 @@ export class Pool implements PoolService {
     if (this.#closed) return;
     const { offers } = this.parts;
     this.#offering = (this.#offering ?? Promise.resolve())
-      .then(() => this.#closed ? undefined : offers.make(this.#waiting()))
+      .then(() => this.#closed ? undefined : offers.make(this.#offered()))
       .catch((error) => this.#report(error));
   }
 
   #waiting(): JobRecord[] {
     return this.parts.store.jobs.withStatus("queued").filter(({ id }) => !this.#bound.has(id));
+  }
+
+  #offered() {
+    return this.#waiting().map((job) => ({ id: job.id, turn: job.turn, ranks: ranksOf(job) }));
   }
 
   #report(error: Error): void {
@@ -301,6 +295,10 @@ export class Pool implements PoolService {
       process.end({ code: 1, signal: null, log: "", lost: { reason, isFault: true } });
     }
   }
+}
+
+function toPlace([first, ...others]: Claim["workers"]): JobPlace {
+  return others.length ? { ...first, others } : first;
 }
 
 function lost(message: string): ApiError {

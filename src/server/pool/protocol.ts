@@ -4,18 +4,37 @@ import type { TrainingTask, WorkerEvent } from "../worker/protocol.ts";
 
 const name = z.string().regex(/^[\w.-]{1,64}$/, "must be 1 to 64 letters, digits, `.`, `_` or `-`");
 
-/** A worker, with every sign of life before it has a job. */
-export const workerSchema = z.object({
+/** Most workers of a machine. */
+const MOST_WORKERS = 256;
+
+/** Workers of a machine, with every sign of life. */
+const machineSchema = z.object({
   version: z.string(),
-  worker: name,
-  /** Name of its GPU. */
-  card: z.string().max(200),
+  /** What tells it from another one whose workers have the same names: of its folder, for good. */
+  machine: z.string().regex(/^[\w-]{1,64}$/),
+  workers: z.array(z.object({
+    worker: name,
+    /** Name of its GPU. */
+    card: z.string().max(200),
+  })).min(1).max(MOST_WORKERS),
 });
 
-export type Worker = z.output<typeof workerSchema>;
+/** It takes jobs, on all of its workers. */
+export const helloSchema = machineSchema.extend({
+  /** Most processes of a job that it can run. */
+  ranks: z.number().int().min(1).max(MOST_WORKERS),
+});
 
-/** It asks for a job that it was offered. */
-export const claimSchema = workerSchema.extend({
+export type Hello = z.output<typeof helloSchema>;
+
+/** The answer. */
+export interface Greeting {
+  /** Processes of the job whose turn it is, if one waits: smaller ones do not go before it. */
+  readonly next: number | null;
+}
+
+/** It asks for a job that it was offered, for a worker of each of its processes. */
+export const claimSchema = machineSchema.extend({
   job: z.string(),
   /** Id of the offer. */
   offer: z.string(),

@@ -2,6 +2,7 @@
 import { resolve } from "../../packages/std_path.ts";
 import { ggufParts } from "../../files/gguf_path.ts";
 import { UserError } from "../../options/user_error.ts";
+import { LAUNCHER_ENVIRONMENT, type Launching, launchingWords } from "./launcher.ts";
 import { childArguments } from "./own_program.ts";
 
 export interface Permissions {
@@ -12,14 +13,17 @@ export interface Permissions {
   readonly env?: readonly string[];
   /** Deno's `sys` permissions: system information, priorities. */
   readonly sys?: readonly string[];
+  /** Native libraries. */
+  readonly ffi?: readonly string[];
 }
 
 /** What every process that opens the GPU sets for its driver. */
 export const GPU_ENVIRONMENT: readonly string[] = ["DENO_WEBGPU_BACKEND", "XDG_RUNTIME_DIR"];
 
 /**
- * The command that runs `program`, a module URL, with `args`. The server has already loaded its
- * imports, so nothing is downloaded. Throws a {@link UserError} for a path with a comma.
+ * The command that runs `program`, a module URL, with `args`, by a launcher in several processes. The
+ * server has already loaded its imports, so nothing is downloaded. Throws a {@link UserError} for a path
+ * with a comma.
  *
  * In a program made by `deno compile` the process is that program again, and is confined by kinds of
  * permission alone.
@@ -27,31 +31,41 @@ export const GPU_ENVIRONMENT: readonly string[] = ["DENO_WEBGPU_BACKEND", "XDG_R
 export function denoProcess(
   program: string,
   permissions: Permissions,
-  { args = [], stdin = "null", stderr = "piped", environment }:
+  { args = [], stdin = "null", stderr = "piped", environment, launching }:
     & {
       readonly args?: readonly string[];
       /** Variables beyond those of this process. */
       readonly environment?: Readonly<Record<string, string>>;
+      readonly launching?: Launching;
     }
     & Pick<Deno.CommandOptions, "stdin" | "stderr"> = {},
 ): Deno.Command {
-  return new Deno.Command(Deno.execPath(), {
-    args: Deno.build.standalone
-      ? childArguments(program, Object.keys(permissions), args)
-      : ["run", "--quiet", "--no-prompt", "--cached-only", ...flags(permissions), program, ...args],
-    env: environment,
+  const words = Deno.build.standalone
+    ? childArguments(program, Object.keys(permissions), args)
+    : ["run", "--quiet", "--no-prompt", "--cached-only", ...flags(permissions), program, ...args];
+  const [command, ...rest] = [
+    ...launching ? launchingWords(launching) : [],
+    Deno.execPath(),
+    ...words,
+  ];
+  return new Deno.Command(command, {
+    args: rest,
+    env: launching ? { ...environment, ...LAUNCHER_ENVIRONMENT } : environment,
+    // A launcher would pass on what a terminal sends to all of its processes.
+    detached: launching !== undefined,
     stdin,
     stdout: "piped",
     stderr,
   });
 }
 
-function flags({ read, write, env, sys }: Permissions): string[] {
+function flags({ read, write, env, sys, ffi }: Permissions): string[] {
   return [
     ...flag("read", read?.flatMap(ggufParts).map(permitted)),
     ...flag("write", write?.map(permitted)),
     ...flag("env", env),
     ...flag("sys", sys),
+    ...flag("ffi", ffi),
   ];
 }
 

@@ -1,14 +1,16 @@
 /**
  * Hyperparameters as requests spell them: the options of a run in snake_case, derived from the same
- * fields as the command line, plus OpenAI's aliases. An option added there is accepted, validated
- * and documented here.
+ * fields as the command line, plus OpenAI's aliases, and what a launcher is told on a command line. An
+ * option added there is accepted, validated and documented here.
  *
  * @module
  */
 import { z } from "../../packages/zod_openapi.ts";
-import { joinPhrases, spell } from "../../options/phrase.ts";
+import { joinPhrases, option, phrase, spell } from "../../options/phrase.ts";
+import { defineOptions, described, section } from "../../options/schema.ts";
 import { finetuneOptions } from "../../train/finetune_options.ts";
 import { pretrainOptions } from "../../train/options.ts";
+import { RANK_RULES, ranks } from "../../train/parallel_fields.ts";
 import { describeFault, type Fault, OptionsError } from "../../options/faults.ts";
 import { ApiError } from "../api_error.ts";
 import { quoted, shortened, snakeCase } from "../../text.ts";
@@ -29,8 +31,6 @@ const SERVER_DECIDES = new Set([
   "output",
   "keepCheckpoints",
   "gpuMemory",
-  "shardStates",
-  "shardWeights",
   "tune",
   "overwriteOutput",
   "resume",
@@ -38,6 +38,17 @@ const SERVER_DECIDES = new Set([
 
 /** Options that are top-level fields of the request. */
 const BESIDE = new Set(["seed"]);
+
+/** What is no option of a run: who starts it decides. */
+const OF_A_JOB = defineOptions({
+  fields: section("Several processes", {
+    ranks: ranks.meta(described(
+      phrase`processes that train the job together, each on a worker of its own, and with ${
+        option("batchSize")
+      } and ${option("gradientAccumulation")} of its own`,
+    )),
+  }),
+});
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -58,6 +69,8 @@ export interface ReadHyperparameters<Parsed> {
   readonly kept: Values;
   /** `lr` divided by the method's default. */
   readonly rateMultiplier: number;
+  /** Processes that train together. */
+  readonly ranks: number;
 }
 
 /** OpenAI's names, each a number or `auto`, and their options. */
@@ -96,13 +109,14 @@ export class Hyperparameters<Parsed extends { lr: number }> {
   readonly schema: z.ZodType<Record<string, unknown>>;
 
   constructor(name: string, run: RunOptions<Parsed>, { openai }: { readonly openai: boolean }) {
-    const options = Object.keys(run.fields)
+    const fields = { ...run.fields, ...OF_A_JOB.fields };
+    const options = Object.keys(fields)
       .filter((option) => !SERVER_DECIDES.has(option) && !BESIDE.has(option));
     this.#run = run;
     this.#openai = openai;
     this.#options = new Map(options.map((option) => [snakeCase(option), option]));
     const own = Object.fromEntries(
-      options.map((option) => [snakeCase(option), documentField(run.fields[option])]),
+      options.map((option) => [snakeCase(option), documentField(fields[option])]),
     );
     this.schema = z.record(z.string(), z.unknown()).openapi(name, {
       type: "object",
@@ -121,13 +135,19 @@ export class Hyperparameters<Parsed extends { lr: number }> {
    */
   read(input: Values, beside: Beside, place: string): ReadHyperparameters<Parsed> {
     const spelled = new Map<string, string>();
-    const { given, multiplier, faults } = this.#translate(input, spelled);
+    const { given: { ranks: asked, ...given }, multiplier, faults } = this.#translate(
+      input,
+      spelled,
+    );
     const fixed = { ...beside, output: "-" };
-    const parse = (values: Values) => {
-      const { options, faults: found } = this.#parse({ ...values, ...fixed });
+    const add = (found: readonly Fault[]) => {
       // Use the request's names.
       const name = (option: string) => spelled.get(option) ?? snakeCase(option);
       faults.push(...found.map((fault) => ({ ...fault, option: name(fault.option) })));
+    };
+    const parse = (values: Values) => {
+      const { options, faults: found } = parsed(this.#run, { ...values, ...fixed });
+      add(found);
       return options;
     };
     const { lr, ...rest } = given;
@@ -135,12 +155,16 @@ export class Hyperparameters<Parsed extends { lr: number }> {
     const options = usual && multiplier !== undefined
       ? parse({ ...rest, lr: multiplier * usual.lr })
       : usual;
-    if (faults.length || !options) throw refusal(faults, place);
+    const { options: ofJob, faults: wrong } = parsed(OF_A_JOB, { ranks: asked });
+    add(wrong);
+    if (ofJob) add(RANK_RULES.flatMap((rule) => rule({ ...options, ...ofJob }, given) ?? []));
+    if (faults.length || !options || !ofJob) throw refusal(faults, place);
     const usualRate = lr === undefined ? usual!.lr : parse(rest)!.lr;
     return {
       options,
       kept: this.#applicable(options as unknown as Values, fixed),
       rateMultiplier: multiplier ?? options.lr / usualRate,
+      ...ofJob,
     };
   }
 
@@ -190,23 +214,26 @@ export class Hyperparameters<Parsed extends { lr: number }> {
     return { option: name, message: "unknown hyperparameter", near: [name, this.names] };
   }
 
-  #parse(values: Values): { options?: Parsed; faults: readonly Fault[] } {
-    try {
-      return { options: this.#run.parse(values), faults: [] };
-    } catch (error) {
-      if (error instanceof OptionsError) return { faults: error.faults };
-      throw error;
-    }
-  }
-
   /** Drops defaults that the rules would refuse if given: LoRA's rank without LoRA. */
   #applicable(options: Values, fixed: Values): Values {
     const kept = Object.fromEntries(
       [...this.#options.values()].filter((option) => options[option] !== undefined)
         .map((option) => [option, options[option]]),
     );
-    for (const { option } of this.#parse({ ...kept, ...fixed }).faults) delete kept[option];
+    for (const { option } of parsed(this.#run, { ...kept, ...fixed }).faults) delete kept[option];
     return kept;
+  }
+}
+
+function parsed<Parsed>(
+  options: Pick<RunOptions<Parsed>, "parse">,
+  values: Values,
+): { readonly options?: Parsed; readonly faults: readonly Fault[] } {
+  try {
+    return { options: options.parse(values), faults: [] };
+  } catch (error) {
+    if (error instanceof OptionsError) return { faults: error.faults };
+    throw error;
   }
 }
 

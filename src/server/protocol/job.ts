@@ -1,7 +1,13 @@
 /** Jobs as clients see them: OpenAI's fine-tuning job, and the same for pre-training. */
 import { z } from "../../packages/zod_openapi.ts";
 import { PURPOSES } from "../../gpu/tensor.ts";
-import { HINDRANCE_CODES, JOB_STATUSES, type JobRecord, type JobStatus } from "../store/records.ts";
+import {
+  HINDRANCE_CODES,
+  JOB_STATUSES,
+  type JobRecord,
+  type JobStatus,
+  placesOf,
+} from "../store/records.ts";
 import type { Services } from "../services.ts";
 import { activitySchema, preparationSchema, toActivity } from "./moment.ts";
 import { pageSchema } from "./page.ts";
@@ -36,6 +42,13 @@ export const jobStatusSchema = z.enum(JOB_STATUSES).openapi("JobStatus");
 /** Most warnings that a job shows; all are among its events. */
 const MOST_WARNINGS = 50;
 
+const place = {
+  worker: z.string().openapi({
+    description: "The worker, `server-1`, `server-2`, … on the server's own machine",
+  }),
+  card: z.string().openapi({ description: "The name of its GPU" }),
+};
+
 const time = () => z.number().int().nullable().openapi({ description: "Unix seconds" });
 
 /** Fields of jobs of every kind. */
@@ -56,7 +69,9 @@ const common = {
   plan: z.object({ planned_peak_bytes: z.number(), by_purpose: byPurposeSchema }).openapi(
     "JobMemory",
     {
-      description: "GPU memory the run will take; like the following fields, beyond OpenAI's API",
+      description:
+        "GPU memory the run will take, each of its processes if it has several; like the " +
+        "following fields, beyond OpenAI's API",
     },
   ),
   progress: z.object({ step: z.number().int(), total_steps: z.number().int().nullable() })
@@ -87,11 +102,12 @@ const common = {
     description: "What to know of the run, such as examples that are cut: the latest " +
       `${MOST_WARNINGS}`,
   }),
-  runs_on: z.object({ worker: z.string(), card: z.string() }).openapi("JobPlace").nullable()
-    .openapi({
-      description: "Where a running job runs: the worker, `server-1`, `server-2`, … on the " +
-        "server's own machine, and the name of its GPU",
+  runs_on: z.object({
+    ...place,
+    others: z.array(z.object(place).openapi("WorkerPlace")).openapi({
+      description: "The workers that its other processes run on, if it has several (`ranks`)",
     }),
+  }).openapi("JobPlace").nullable().openapi({ description: "Where a running job runs" }),
   status_reason: z.string().nullable().openapi({
     description: "Why it is paused, unless a client paused it",
   }),
@@ -239,10 +255,15 @@ function commonFields(job: JobRecord, { store, jobs }: JobSources) {
       null,
     warnings: store.events.keyed(job.id, "warning", MOST_WARNINGS)
       .map(({ message, createdAt }) => ({ message, created_at: createdAt })),
-    runs_on: running && job.runsOn ? { worker: job.runsOn.worker, card: job.runsOn.card } : null,
+    runs_on: running ? toPlace(job) : null,
     status_reason: job.reason ?? null,
     status_reason_code: job.reasonCode ?? null,
   };
+}
+
+function toPlace({ runsOn }: JobRecord) {
+  const [first, ...others] = placesOf(runsOn);
+  return first ? { ...first, others } : null;
 }
 
 function choosesByEvaluation({ options }: JobRecord): boolean {

@@ -16,7 +16,9 @@ const alternativeSchema = z.object({
 
 export const planSchema = z.object({
   object: z.literal("plan"),
-  planned_peak_bytes: z.number().openapi({ description: "Peak GPU memory in bytes, exact" }),
+  planned_peak_bytes: z.number().openapi({
+    description: "Peak GPU memory in bytes, exact; like the others of each of `ranks` processes",
+  }),
   allocated_bytes: z.number().openapi({
     description: "What the driver is asked for by it, in blocks; this must fit the limit",
   }),
@@ -25,8 +27,8 @@ export const planSchema = z.object({
     description: "Available GPU memory in bytes; null if unknown",
   }),
   fits: z.boolean(),
-  alternatives: z.array(alternativeSchema).openapi({
-    description: "Settings that would fit, if this job does not",
+  alternatives: z.array(alternativeSchema).nullable().openapi({
+    description: "Settings that would fit, if this job does not; null if they cannot be looked for",
   }),
   largest_batches: z.array(alternativeSchema).openapi({
     description:
@@ -76,7 +78,7 @@ export function toPlan(
     by_purpose: { ...plan.byPurpose },
     limit: limit ?? null,
     fits,
-    alternatives: alternatives.map(toChange),
+    alternatives: alternatives?.map(toChange) ?? null,
     largest_batches: toAlternatives(batches).map(toChange),
     checkpoint_bytes: disk.checkpointBytes,
     result_bytes: disk.resultBytes,

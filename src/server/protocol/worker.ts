@@ -1,6 +1,7 @@
 /** Workers as clients see them. */
 import { z } from "../../packages/zod_openapi.ts";
 import type { Services } from "../services.ts";
+import { placesOf } from "../store/records.ts";
 
 const workerSchema = z.object({
   object: z.literal("worker"),
@@ -21,7 +22,9 @@ export function toWorkers(
   { own, store, pool }: Pick<Services, "own" | "store" | "pool">,
 ): z.output<typeof workerPageSchema> {
   const running = new Map(
-    store.jobs.withStatus("running").map(({ id, runsOn }) => [runsOn?.worker, id]),
+    store.jobs.withStatus("running").flatMap(({ id, runsOn }) =>
+      placesOf(runsOn).map(({ worker }) => [worker, id] as const)
+    ),
   );
   return {
     object: "list",

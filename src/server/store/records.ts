@@ -52,12 +52,18 @@ export interface JobError {
   readonly param?: string;
 }
 
-/** Where a job runs. */
-export interface JobPlace {
+/** A worker, and its GPU. */
+export interface WorkerPlace {
   /** Name of the worker: `server-1`, `server-2`, … on the server's own machine. */
   readonly worker: string;
   /** Name of its GPU. */
   readonly card: string;
+}
+
+/** Where a job runs. */
+export interface JobPlace extends WorkerPlace {
+  /** Where its other processes run, if it has several. */
+  readonly others?: readonly WorkerPlace[];
   /** Of a worker on another machine: what it shows with every call. */
   readonly lease?: string;
   /** The offer that it took. */
@@ -87,6 +93,8 @@ export interface JobRecord {
   readonly plan: Pick<MemoryPlan, "plannedPeakBytes" | "byPurpose"> & {
     /** Most disk space used: checkpoints and the result. */
     readonly diskBytes: number;
+    /** Processes that train together, each of which takes that memory, and a worker; by default one. */
+    readonly ranks?: number;
   };
   readonly trainedTokens?: number;
   /** Model name of the result. */
@@ -99,6 +107,16 @@ export interface JobRecord {
   readonly reasonCode?: HindranceCode;
   /** While it runs. */
   readonly runsOn?: JobPlace;
+}
+
+/** Processes of a job. */
+export const ranksOf = ({ plan }: Pick<JobRecord, "plan">): number => plan.ranks ?? 1;
+
+/** Where each process of a job runs; nowhere if it does not. */
+export function placesOf(place: JobPlace | undefined): WorkerPlace[] {
+  if (!place) return [];
+  const { worker, card, others = [] } = place;
+  return [{ worker, card }, ...others];
 }
 
 /** The data folder's disk is full, or fails; a model, a file or a process is not to be had. */

@@ -10,6 +10,10 @@ export interface TrainingTask {
   readonly kind: JobKind;
   /** Input for `finetuneOptions` or `pretrainOptions`; `output` is the job's folder. */
   readonly options: Readonly<Record<string, unknown>>;
+  /** Processes that train it together; by default one. */
+  readonly ranks?: number;
+  /** Of each of several processes: variables by which it sees its card alone. */
+  readonly cards?: readonly Readonly<Record<string, string>>[];
   /** Tiles timed by earlier jobs, by adapter; see train/timings.ts. */
   readonly timings?: Readonly<Record<string, TileTable>>;
   /** Write the model of the checkpoint in `resume` instead of training. */

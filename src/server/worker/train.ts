@@ -1,6 +1,7 @@
 /**
  * The process that trains one job: a task on stdin, events on stdout, one JSON object per line. It
- * uses the GPU, so that a driver crash takes down only this process.
+ * uses the GPU, so that a driver crash takes down only this process. Of several that train a job
+ * together, the first alone reads and reports.
  *
  * @module
  */
@@ -9,13 +10,15 @@ import { diskFault } from "../../files/disk_error.ts";
 import { GpuError, OutOfMemoryError } from "../../gpu/errors.ts";
 import { UserError } from "../../options/user_error.ts";
 import { Gpu } from "../../gpu/gpu.ts";
+import { openRanks } from "../../parallel/open_ranks.ts";
+import { ALONE, type Ranks } from "../../parallel/ranks.ts";
 import { reportedRun } from "../../report/reported_run.ts";
 import { saveCheckpointModel } from "../../train/checkpoint_model.ts";
 import { finetuneOptions } from "../../train/finetune_options.ts";
 import { pretrainOptions } from "../../train/options.ts";
 import type { Timings } from "../../train/timings.ts";
 import { Trainer } from "../../train/trainer.ts";
-import { jsonLine, readJsonLines } from "../processes/lines.ts";
+import { jsonLine } from "../processes/lines.ts";
 import { isProgram } from "../processes/own_program.ts";
 import { chosenFinetuning, chosenPretraining } from "./chosen_options.ts";
 import { Journal } from "./journal.ts";
@@ -24,10 +27,15 @@ import {
   type FailureCode,
   type FailureEvent,
   LOCK_FILE,
-  type StopCommand,
   type TrainingTask,
   type WorkerEvent,
 } from "./protocol.ts";
+import { endWithParent, receiveTask } from "./task.ts";
+
+/** Milliseconds in which the first of several processes reports what has failed, before all are ended. */
+const REPORT_MS = 2000;
+
+let ranks: Ranks = ALONE, isHeard = true;
 
 async function saveCheckpoint({ kind, options }: TrainingTask): Promise<void> {
   const gpu = await Gpu.open();
@@ -43,8 +51,27 @@ async function saveCheckpoint({ kind, options }: TrainingTask): Promise<void> {
   }
 }
 
-async function train({ kind, options, timings }: TrainingTask, signal: AbortSignal): Promise<void> {
-  const folder = String(options.output);
+/** Opens the run as one of these processes does. */
+function openTrainer(gpu: Gpu, { kind, options, timings }: TrainingTask): Promise<Trainer> {
+  const onProgress = fewReports(send);
+  const preparing = { onPreparation: onProgress, timings: ofServer(timings), ranks };
+  return kind === "fine_tuning"
+    ? Trainer.finetune(gpu, chosenFinetuning({ options }), preparing)
+    : Trainer.pretrain(gpu, chosenPretraining({ options }), preparing);
+}
+
+async function follow(task: TrainingTask): Promise<void> {
+  const gpu = await Gpu.open();
+  try {
+    const trainer = await openTrainer(gpu, task);
+    for await (const _ of trainer.run()); // the first has its events
+  } finally {
+    gpu.close();
+  }
+}
+
+async function train(task: TrainingTask, signal: AbortSignal): Promise<void> {
+  const folder = String(task.options.output);
   await Deno.mkdir(folder, { recursive: true });
   using lock = await Deno.open(join(folder, LOCK_FILE), { write: true, create: true });
   // An earlier process may still be saving.
@@ -61,14 +88,20 @@ async function train({ kind, options, timings }: TrainingTask, signal: AbortSign
   };
   const gpu = await Gpu.open();
   try {
-    const onProgress = fewReports(send),
-      preparing = { onPreparation: onProgress, timings: ofServer(timings) };
-    const trainer = kind === "fine_tuning"
-      ? await Trainer.finetune(gpu, chosenFinetuning({ options }), preparing)
-      : await Trainer.pretrain(gpu, chosenPretraining({ options }), preparing);
+    const trainer = await openTrainer(gpu, task), onProgress = fewReports(send);
     for await (const event of reportedRun(trainer, { signal, onProgress })) report(event);
   } finally {
     gpu.close();
+  }
+}
+
+/** Stops the run when it is told to, and when nobody is there to tell it. */
+async function heed(orders: AsyncIterable<unknown>, run: AbortController): Promise<void> {
+  try {
+    for await (const _ of orders) run.abort();
+  } finally {
+    isHeard = false;
+    run.abort();
   }
 }
 
@@ -82,6 +115,8 @@ function ofServer(known: TrainingTask["timings"] = {}): Timings {
 
 /** Sends an event to the server; if that is gone, the journal has it. */
 function send(event: WorkerEvent): void {
+  // A launcher that cannot pass on what it is given ends the run.
+  if (!isHeard || ranks.rank > 0) return;
   try {
     for (let line = jsonLine(event); line.length;) {
       line = line.subarray(Deno.stdout.writeSync(line));
@@ -117,15 +152,22 @@ function failureOf(error: unknown): FailureEvent {
 if (isProgram(import.meta)) {
   // Ignored: Ctrl-C in the server's terminal reaches this process too, but the server decides.
   Deno.addSignalListener("SIGINT", () => {});
-  const controller = new AbortController();
-  const lines = readJsonLines<TrainingTask & StopCommand>(Deno.stdin.readable);
-  const { value: task } = await lines.next();
-  if (!task) Deno.exit(2);
-  lines.next().then(() => controller.abort(), () => controller.abort());
+  const controller = new AbortController(), { signal } = controller;
   try {
+    ranks = openRanks({ signal });
+    if (ranks.size > 1) endWithParent();
+    const { task, orders } = await receiveTask(ranks);
+    if (orders) void heed(orders, controller);
     if (task.saveCheckpoint) await saveCheckpoint(task);
-    else await train(task, controller.signal);
+    else if (ranks.rank > 0) await follow(task);
+    else await train(task, signal);
+    await ranks.close();
   } catch (error) {
+    if (ranks.rank > 0) {
+      console.error(`rank ${ranks.rank}: ${(error as Error).stack}`);
+      await new Promise((resolve) => setTimeout(resolve, REPORT_MS));
+      Deno.exit(1);
+    }
     fail(error);
   }
   // Exit explicitly, because stdin is still being read.

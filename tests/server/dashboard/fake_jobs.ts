@@ -224,15 +224,22 @@ export class FakeJobs {
       }));
   }
 
-  /** The first has the running job. */
+  /** The first has the running job, of several processes where there are more than two. */
   workers(count: number) {
     const job = [...this.#jobs.values()].find(({ status }) => status === "running")?.id ?? null;
     return Array.from({ length: count }, (_, index) => ({
       object: "worker",
       id: index < 2 ? `server-${index + 1}` : `lab-${index - 1}`,
       card: CARD,
-      job: index ? null : job,
+      job: index < (count > 2 ? 2 : 1) ? job : null,
     }));
+  }
+
+  /** The running job has two processes. */
+  runOnTwo() {
+    for (const job of this.#jobs.values()) {
+      if (job.runs_on) job.runs_on.others = [{ worker: "server-2", card: CARD }];
+    }
   }
 
   create(body: Record<string, unknown>, plan: FakePlan): Job {
@@ -308,7 +315,7 @@ export class FakeJobs {
       preparation: null,
       status_reason: null,
       status_reason_code: null,
-      runs_on: status === "running" ? { worker: "server-1", card: CARD } : null,
+      runs_on: status === "running" ? { worker: "server-1", card: CARD, others: [] } : null,
       method: {
         type: "supervised",
         supervised: {

@@ -79,6 +79,7 @@ export function fakeServer(
     & { port?: number } = {},
 ): FakeServer {
   const jobs = new FakeJobs({ pace, steps, empty, crowd, ahead });
+  if (workers > 2) jobs.runOnTwo();
   const files = empty ? [] : fakeFiles(crowd);
   let uploads = 0;
   const app = new Hono();

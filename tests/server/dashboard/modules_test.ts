@@ -3,6 +3,7 @@ import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { follow } from "../../../src/server/dashboard/event_source.js";
 import * as format from "../../../src/server/dashboard/format.js";
 import { readOptions } from "../../../src/server/dashboard/openapi.js";
+import { placesOf } from "../../../src/server/dashboard/jobs.js";
 import { paceOf } from "../../../src/server/dashboard/pace.js";
 import { fixedInterval, placeOf, refreshMap } from "../../../src/server/dashboard/refresh_map.js";
 import { parseRoute } from "../../../src/server/dashboard/router.js";
@@ -193,6 +194,19 @@ Deno.test("refreshes by layer and step", () => {
   assertEquals(placeOf("lm_head.weight"), { layer: "", projection: "lm_head" });
   // At steps 1, 201 and 401.
   assertEquals([0, 1, 200, 201, 401].map((it) => fixedInterval(3, it, 200)), [0, 3, 3, 6, 9]);
+});
+
+Deno.test("where the processes of a job run, and whose its plan is", () => {
+  const job = { id: "ftjob-1", status: "running", created_at: 0 };
+  const [first, second] = ["server-1", "server-2"].map((worker) => ({ worker, card: "a card" }));
+  assertEquals(placesOf({ ...job, runs_on: null }), []);
+  const places = placesOf({ ...job, runs_on: { ...first, others: [second] } });
+  assertEquals(places.map(({ worker }) => worker), ["server-1", "server-2"]);
+  assertEquals([{}, { ranks: 1 }, { ranks: 2 }].map(format.eachOf), [
+    "",
+    "",
+    "in each of 2 processes",
+  ]);
 });
 
 Deno.test("addresses within the page", () => {

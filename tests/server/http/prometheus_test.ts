@@ -5,7 +5,7 @@ import { createApp } from "../../../src/server/http/app_base.ts";
 import { StoredEventLog } from "../../../src/server/events/event_log.ts";
 import { observeRequests, ServerMetrics } from "../../../src/server/http/prometheus.ts";
 import { metricsRoutes } from "../../../src/server/http/routes/metrics.ts";
-import type { JobStatus } from "../../../src/server/store/records.ts";
+import type { JobPlace, JobStatus } from "../../../src/server/store/records.ts";
 import type { Store } from "../../../src/server/store/store.ts";
 import { job, message, step, withStore } from "../store/support.ts";
 
@@ -127,14 +127,15 @@ Deno.test("figures of every job that runs, by worker", () =>
 
 Deno.test("workers: which are busy, and what has left them", () =>
   withMetrics(async ({ store, log, scrape }) => {
-    const turn = (status: JobStatus, runsOn: typeof ON_FIRST | null) => {
+    const turn = (status: JobStatus, runsOn: JobPlace | null) => {
       store.jobs.update("ftjob-1", { status, runsOn });
       log.append("ftjob-1", { ...message(status), data: { kind: "status", status } });
     };
     store.jobs.insert(job());
     turn("running", ON_FIRST);
     turn("queued", null);
-    turn("running", ON_SECOND);
+    // Two processes, each on one.
+    turn("running", { ...ON_SECOND, others: [ON_FIRST] });
     turn("succeeded", null);
     const told = await scrape();
     assertEquals(told.get("qgalore_worker_busy")!.metrics, [
@@ -144,6 +145,7 @@ Deno.test("workers: which are busy, and what has left them", () =>
     assertEquals(told.get("qgalore_worker_jobs_total")!.metrics, [
       { value: "1", labels: { worker: "server-1", status: "queued" } },
       { value: "1", labels: { worker: "server-2", status: "succeeded" } },
+      { value: "1", labels: { worker: "server-1", status: "succeeded" } },
     ]);
   }));
 

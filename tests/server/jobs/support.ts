@@ -50,7 +50,10 @@ export async function withQueue(
     attach,
     own,
     startTraining,
+    findLauncher,
     hooks,
+    // Of a server with a queue alone workers may be none.
+    queue: address = "postgres://nowhere",
     serverLog = new ServerLog(console.error),
   }:
     & {
@@ -58,8 +61,12 @@ export async function withQueue(
       readonly quota?: number;
       readonly workers?: number;
       readonly hooks?: QueueHooks;
+      /** Empty: none. */
+      readonly queue?: string;
     }
-    & Partial<Pick<QueueParts, "models" | "attach" | "own" | "startTraining" | "serverLog">> = {},
+    & Partial<
+      Pick<QueueParts, "models" | "attach" | "own" | "startTraining" | "findLauncher" | "serverLog">
+    > = {},
 ): Promise<void> {
   const folder = root ?? await Deno.makeTempDir();
   try {
@@ -71,8 +78,7 @@ export async function withQueue(
       modelsFolder: join(folder, "models"),
       gpuMemory: 4,
       workers,
-      // Of a server with a queue alone it may be none.
-      queue: "postgres://nowhere",
+      ...(address && { queue: address }),
     });
     const room = new Retention({ options, store, storage });
     const queue = new JobQueue({
@@ -87,6 +93,7 @@ export async function withQueue(
       attach,
       own,
       startTraining,
+      findLauncher,
     }, hooks);
     try {
       await writeHfConfig(folder, TINY, "float32");

@@ -43,6 +43,8 @@ export interface Setup {
   readonly options?: Record<string, unknown>;
   /** The workers of the server's machine; one by default. */
   readonly own?: Services["own"];
+  readonly findLauncher?: Services["findLauncher"];
+  readonly pool?: Services["pool"];
   readonly freeDisk?: number;
   readonly software?: boolean;
   readonly models?: readonly ModelRecord[];
@@ -79,6 +81,8 @@ export async function withJobsApi(
     store,
     options: { gpuMemory: 8, ...setup.options },
     ...(setup.own && { own: setup.own }),
+    ...(setup.findLauncher && { findLauncher: setup.findLauncher }),
+    ...(setup.pool && { pool: setup.pool }),
     jobs: fakeJobs(store),
     models: fakeModels(models),
     storage: setup.dataFolder ?? {

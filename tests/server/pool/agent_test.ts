@@ -5,7 +5,11 @@ import { UserError } from "../../../src/options/user_error.ts";
 import { runAgent } from "../../../src/server/agent/agent.ts";
 import { workerOptions } from "../../../src/server/agent/options.ts";
 import { ApiError } from "../../../src/server/api_error.ts";
+import { parseCards } from "../../../src/host/cards.ts";
 import { poolRoutes } from "../../../src/server/http/routes/pool.ts";
+import type { Task } from "../../../src/server/jobs/run_options.ts";
+import { ownPlaces } from "../../../src/server/jobs/slots.ts";
+import { dealt, type DealtCard } from "../../../src/server/processes/probe.ts";
 import type { StartTraining } from "../../../src/server/jobs/training_process.ts";
 import { Pool } from "../../../src/server/pool/pool.ts";
 import { ServerLog } from "../../../src/server/server_log.ts";
@@ -18,16 +22,23 @@ import { until } from "../until.ts";
 class Board {
   readonly waiting = new Set<string>();
   readonly taken = new Set<string>();
-  make(jobs: readonly { readonly id: string }[]) {
-    for (const { id } of jobs) if (!this.taken.has(id)) this.waiting.add(id);
+  readonly #ranks = new Map<string, number>();
+  make(jobs: readonly { readonly id: string; readonly ranks: number }[]) {
+    for (const { id, ranks } of jobs) {
+      this.#ranks.set(id, ranks);
+      if (!this.taken.has(id)) this.waiting.add(id);
+    }
     return Promise.resolve();
   }
-  take() {
-    const [id] = this.waiting;
-    if (id === undefined) return Promise.resolve(undefined);
-    this.waiting.delete(id);
-    this.taken.add(id);
-    return Promise.resolve({ id, job: id });
+  take(sizes: readonly number[]) {
+    for (const ranks of sizes) {
+      const id = [...this.waiting].find((id) => this.#ranks.get(id) === ranks);
+      if (id === undefined) continue;
+      this.waiting.delete(id);
+      this.taken.add(id);
+      return Promise.resolve({ id, job: id, ranks });
+    }
+    return Promise.resolve(undefined);
   }
   touch() {
     return Promise.resolve();
@@ -60,16 +71,20 @@ interface Setup {
   readonly between?: (request: Request, on: () => Promise<Response>) => Promise<Response>;
   readonly play?: (attempt: number) => Played;
   readonly workers?: number;
+  readonly cards?: readonly DealtCard[];
+  /** Of every task that is started. */
+  readonly onTask?: (task: Task) => void;
 }
 
 const straight: Required<Setup>["between"] = (_, on) => on();
 
 async function withAgent(
   use: (scene: Scene) => Promise<void>,
-  { between = straight, play = () => ({}), workers = 1 }: Setup = {},
+  { between = straight, play = () => ({}), workers = 1, cards, onTask }: Setup = {},
 ): Promise<void> {
   const workerFolder = await Deno.makeTempDir(), ending = new AbortController();
   const workerLog: string[] = [], requests: string[] = [], board = new Board();
+  const start = saving(played(play));
   try {
     await withQueue(async (bench) => {
       const parts = { ...bench.queue.parts, offers: board, jobs: bench.queue };
@@ -96,9 +111,12 @@ async function withAgent(
         onReady: () => onReady(),
         signal: ending.signal,
         log: new ServerLog((line) => workerLog.push(line)),
-        card: "a card",
+        workers: ownPlaces(workers, "a card", cards, "far"),
         offers: board,
-        startTraining: saving(played(play)),
+        startTraining: (task) => {
+          onTask?.(task);
+          return start(task);
+        },
       });
       ended.catch(() => {}); // whoever cares waits for it
       try {
@@ -185,6 +203,49 @@ Deno.test("two jobs that need the same input at the same time: it comes once, an
       .sort();
     assertEquals([text, inputs.length], [1, 3]);
   }, { workers: 2 }));
+
+Deno.test("two cards: a job on each, and then one on both, which waits for its turn", async () => {
+  const gates = [1, 2, 3, 4].map(() => Promise.withResolvers<void>()), told: unknown[] = [];
+  const cards = dealt(
+    parseCards(`
+  GPU 0: 10de:2684 "RTX 4090" discrete GPU 0000:01:00.0
+  GPU 1: 10de:2684 "RTX 4090" discrete GPU 0000:41:00.0`)!,
+  );
+  await withAgent(async ({ queue, store, ...bench }) => {
+    const ids = [1, 1, 2, 1].map((ranks) => {
+      const job = bench.job();
+      return queue.create({ ...job, plan: { ...job.plan, ranks } }).id;
+    });
+    await bench.until(ids[0], "running");
+    await bench.until(ids[1], "running");
+    gates[0].resolve();
+    await bench.until(ids[0], "succeeded");
+    // The worker that is free looks for jobs, and leaves the last one.
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    assertEquals(ids.slice(2).map((id) => store.jobs.status(id)), ["queued", "queued"]);
+    gates[1].resolve();
+    const { runsOn } = await bench.until(ids[2], "running");
+    assertEquals([runsOn!.worker, runsOn!.others?.map(({ worker }) => worker)], ["far-1", [
+      "far-2",
+    ]]);
+    gates[2].resolve();
+    gates[3].resolve();
+    for (const id of ids) await bench.until(id, "succeeded");
+  }, {
+    workers: 2,
+    cards,
+    play: (attempt) => ({ before: () => gates[attempt - 1].promise }),
+    onTask: ({ ranks, environment, cards }) =>
+      told.push([ranks, environment?.DRI_PRIME, cards?.map(({ DRI_PRIME }) => DRI_PRIME)]),
+  });
+  const [first, second] = ["pci-0000_01_00_0", "pci-0000_41_00_0"];
+  assertEquals(told.slice(0, 2).sort(), [[undefined, first, undefined], [
+    undefined,
+    second,
+    undefined,
+  ]]);
+  assertEquals(told.slice(2), [[2, undefined, [first, second]], [undefined, first, undefined]]);
+});
 
 Deno.test("a disk of the worker that takes nothing: the job goes back, and the reason is told", () =>
   withAgent(async ({ queue, board, workerFolder, ready, ...bench }) => {

@@ -55,7 +55,7 @@ function withPool(
     const parts = { ...bench.queue.parts, offers: offered, jobs: bench.queue };
     const pool = held.pool = new Pool({ ...parts, options: { ...parts.options, lease } });
     const claim = (job: string, worker = "far") =>
-      pool.claim({ version: VERSION, worker, card: "a card", job, offer: `offer-${job}` });
+      pool.claim({ ...machine(worker), job, offer: `offer-${job}` });
     const stop = () => {
       pool.stop();
       return bench.queue.stop();
@@ -68,6 +68,11 @@ function withPool(
     }
   }, { root, workers: 0, quota, attach: (job) => held.pool?.attach(job) });
 }
+
+/** One with a worker of that name. */
+const machine = (worker: string, id = `machine of ${worker}`) => (
+  { version: VERSION, machine: id, workers: [{ worker, card: "a card" }] }
+);
 
 const event = (value: unknown) => value as WorkerEvent;
 const PLAN = event({ type: "plan", steps: 8, trained_parameters: 1, planned_peak_bytes: 1 });
@@ -371,15 +376,51 @@ Deno.test("a damaged file, a place outside, another version and a name of the se
       assertEquals(refused.status, 400, place);
     }
     assertThrows(
-      () => pool.hello({ version: "0.0.1", worker: "old", card: "a card" }),
+      () => pool.hello({ ...machine("old"), version: "0.0.1", ranks: 1 }),
       ApiError,
       `worker old is of version 0.0.1, the server of ${VERSION}: use the same`,
     );
     assertThrows(
-      () => pool.hello({ version: VERSION, worker: "server-1", card: "a card" }),
+      () => pool.hello({ ...machine("server-1"), ranks: 1 }),
       ApiError,
       "server-1 is the name of a worker of the server's own: choose another name",
     );
+  }));
+
+Deno.test("two machines of one name: the second is refused, and the first may come back", () =>
+  withPool(async (table) => {
+    const { pool, claim } = table, id = await queued(table);
+    const hello = (whose: string) => pool.hello({ ...machine("far", whose), ranks: 2 });
+    const theirs = "machine of far";
+    assertEquals([hello(theirs), pool.mostRanks], [{ next: 1 }, 2]);
+    await claim(id);
+    assertEquals(hello(theirs), { next: null });
+    assertThrows(
+      () => hello("another"),
+      ApiError,
+      "far is the name of a worker of another machine, which was heard from 0 s ago: choose another name",
+    );
+    assertEquals(pool.workers(), [{ worker: "far", card: "a card" }]);
+  }));
+
+Deno.test("a job of two processes is given to two workers of a machine, and to no fewer", () =>
+  withPool(async (table) => {
+    const { pool, queue, store, offered } = table, job = table.job();
+    const { id } = queue.create({ ...job, plan: { ...job.plan, ranks: 2 } });
+    await until("it is offered", () => offered.jobs.includes(id));
+    assertEquals(pool.hello({ ...machine("far"), ranks: 1 }), { next: 2 });
+    await assertRefused(table.claim(id, "far"), "other_size");
+    const workers = ["far-1", "far-2"].map((worker) => ({ worker, card: "a card" }));
+    const claimed = await pool.claim({ ...machine("far-1"), workers, job: id, offer: "an offer" });
+    assertEquals(claimed.task.ranks, 2);
+    const [{ worker, card }, second] = workers;
+    assertEquals(store.jobs.get(id)?.runsOn, {
+      ...{ worker, card, others: [second] },
+      ...{ lease: claimed.lease, offer: "an offer" },
+    });
+    await pool.report(claimed.lease, { events: [DONE], end: ENDED });
+    assertEquals(offered.removed, ["an offer"]);
+    assertEquals(pool.workers().map(({ worker }) => worker), ["far", "far-1", "far-2"]);
   }));
 
 Deno.test("an address in a log has no password", () => {

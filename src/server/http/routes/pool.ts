@@ -10,9 +10,9 @@ import {
   claimSchema,
   commitSchema,
   FILE_SIZE,
+  helloSchema,
   reportSchema,
   type Traveller,
-  workerSchema,
 } from "../../pool/protocol.ts";
 import { toWorkers, workerPageSchema } from "../../protocol/worker.ts";
 import type { Services } from "../../services.ts";
@@ -44,8 +44,7 @@ export function poolRoutes(services: Services): OpenAPIHono {
     });
   };
   app.post("/v1/workers/hello", async (context) => {
-    pool().hello(await read(context, workerSchema));
-    return context.json({});
+    return context.json(pool().hello(await read(context, helloSchema)));
   });
   app.post("/v1/workers/claims", async (context) => {
     return context.json(await pool().claim(await read(context, claimSchema)));
