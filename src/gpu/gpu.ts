@@ -41,8 +41,8 @@ export class Gpu implements Allocator {
   readonly pipelines: PipelineCache;
   /** What is of no use without the device: disposed of when it is closed. */
   readonly dependents: Set<Disposable> = new Set();
-  /** Watches passes; see {@link KernelPass.passed}. */
-  watch: Watch | undefined;
+  /** Watches passes, those for which it returns something; see {@link KernelPass.passed}. */
+  watch: ((...passed: Parameters<Watch>) => ReturnType<Watch> | undefined) | undefined;
   readonly #purposes = new WeakMap<GPUBuffer, Purpose>();
   readonly #reserved = new ReservedBuffers();
   readonly #fixed = new WeakSet<GPUBuffer>();
@@ -306,6 +306,14 @@ export class Gpu implements Allocator {
     const { name, buffer, byteOffset } = tensor, offset = byteOffset + start;
     const assertHeld = () => this.assertHeld(tensor, "read");
     return this.#readBack.read({ name, buffer: buffer!, offset, assertHeld }, into);
+  }
+
+  /**
+   * Reads of so many bytes together, of one tensor or several, wait for the GPU once from now on: what
+   * passes through the host's memory at once is otherwise 16 MiB.
+   */
+  readAtOnce(bytes: number): void {
+    this.#readBack.atOnce(bytes);
   }
 
   /** Waits until the GPU has finished all submitted work. */

@@ -7,8 +7,9 @@ import { GpuError } from "./errors.ts";
 import { MAP_MODE } from "./usage.ts";
 
 /**
- * Bytes of a staging buffer, and how many there may be: together they hide the wait for a map, and
- * they are memory of the host, once more while Deno copies what is mapped of one.
+ * Bytes of a staging buffer, and how many there may be, unless more is asked for: together they hide
+ * the wait for a map, and they are memory of the host, once more while Deno copies what is mapped of
+ * one.
  */
 const STAGING_BYTES = 4 << 20, STAGING_COUNT = 4;
 
@@ -33,25 +34,49 @@ export interface ReadSource {
   readonly assertHeld: () => void;
 }
 
-/** A part of a read that passes through one staging buffer. */
-interface Part {
+/** A read that is asked for. */
+interface Request {
   readonly from: ReadSource;
-  readonly offset: number;
-  readonly length: number;
-  readonly arrive: (bytes: Uint8Array) => void;
+  readonly into: Uint8Array;
+  /** Bytes whose copies the queue has, and those that have come. */
+  given: number;
+  come: number;
+  readonly done: () => void;
   readonly fail: (error: unknown) => void;
 }
 
+/** What a staging buffer receives of a read. */
+interface Copy {
+  readonly request: Request;
+  /** Its place in the buffer, and in what the read fills. */
+  readonly at: number;
+  readonly start: number;
+  readonly length: number;
+}
+
+/** A staging buffer whose copies are given. */
+interface Filled {
+  readonly staging: GPUBuffer;
+  readonly copies: readonly Copy[];
+  readonly used: number;
+}
+
 export class ReadBack {
-  readonly #queue: Part[] = [];
+  readonly #queue: Request[] = [];
   #scheduled = false;
   /** Unused ones. One is kept; the others are released when nothing is left to read. */
   readonly #free: GPUBuffer[];
   #count = 1;
+  #most = STAGING_COUNT;
   #inFlight = 0;
 
   constructor(private readonly of: ReadDevice) {
     this.#free = [of.staging(STAGING_BYTES)];
+  }
+
+  /** Reads of so many bytes pass at once from now on, if more do not already. */
+  atOnce(bytes: number): void {
+    this.#most = Math.max(this.#most, Math.ceil(bytes / STAGING_BYTES));
   }
 
   /**
@@ -60,20 +85,12 @@ export class ReadBack {
    */
   async read(from: ReadSource, into: Uint8Array): Promise<void> {
     from.assertHeld();
-    const parts: Promise<void>[] = [];
-    for (let at = 0; at < into.length; at += STAGING_BYTES) {
-      const target = into.subarray(at, Math.min(into.length, at + STAGING_BYTES));
-      const { promise, resolve, reject } = Promise.withResolvers<void>();
-      const arrive = (bytes: Uint8Array) => {
-        target.set(bytes);
-        resolve();
-      };
-      const { length } = target;
-      this.#queue.push({ from, offset: from.offset + at, length, arrive, fail: reject });
-      parts.push(promise);
+    if (into.length) {
+      const { promise, resolve: done, reject: fail } = Promise.withResolvers<void>();
+      this.#queue.push({ from, into, given: 0, come: 0, done, fail });
+      this.#schedule();
+      await promise;
     }
-    this.#schedule();
-    await Promise.all(parts);
     await this.of.check();
   }
 
@@ -87,57 +104,65 @@ export class ReadBack {
   /** Gives the queue the copies that were asked for, as far as staging buffers are free. */
   submit(): void {
     this.#scheduled = false;
+    if (!this.#queue.length) return;
+    const { device } = this.of, filled: Filled[] = [];
+    let encoder: GPUCommandEncoder | undefined;
     while (this.#queue.length) {
       const staging = this.#takeStaging();
-      if (!staging) return;
-      this.#fill(staging);
+      if (!staging) break;
+      encoder ??= device.createCommandEncoder({ label: "read" });
+      const { copies, used } = this.#fill(encoder, staging);
+      if (used) filled.push({ staging, copies, used });
+      else this.#free.push(staging);
     }
+    if (!filled.length) return;
+    device.queue.submit([encoder!.finish()]);
+    this.#inFlight += filled.length;
+    // All copies come first: Deno waits for them in the first map, and then for nothing in the others.
+    for (const each of filled) void this.#receive(each);
   }
 
   #takeStaging(): GPUBuffer | undefined {
-    if (this.#free.length || this.#count === STAGING_COUNT) return this.#free.pop();
+    if (this.#free.length || this.#count === this.#most) return this.#free.pop();
     this.#count++;
     return this.of.staging(STAGING_BYTES);
   }
 
-  /** Copies the first parts of the queue, as many as fit. */
-  #fill(staging: GPUBuffer): void {
-    const { device } = this.of;
-    const encoder = device.createCommandEncoder({ label: "read" });
-    const parts: { readonly part: Part; readonly at: number }[] = [];
-    let used = 0, count = 0;
-    for (const part of this.#queue) {
-      if (used + part.length > staging.size) break;
-      count++;
+  /** Copies what is first in the queue, as much as fits. */
+  #fill(encoder: GPUCommandEncoder, staging: GPUBuffer): Omit<Filled, "staging"> {
+    const copies: Copy[] = [];
+    let used = 0;
+    while (used < staging.size && this.#queue.length) {
+      const [request] = this.#queue, { from, into, given: start } = request;
       try {
-        part.from.assertHeld();
+        from.assertHeld();
       } catch (error) {
-        part.fail(error);
+        this.#queue.shift();
+        request.fail(error);
         continue;
       }
-      encoder.copyBufferToBuffer(part.from.buffer, part.offset, staging, used, part.length);
-      parts.push({ part, at: used });
-      used += part.length;
+      const length = Math.min(staging.size - used, into.length - start);
+      encoder.copyBufferToBuffer(from.buffer, from.offset + start, staging, used, length);
+      copies.push({ request, at: used, start, length });
+      used += length;
+      request.given += length;
+      if (request.given === into.length) this.#queue.shift();
     }
-    this.#queue.splice(0, count);
-    if (!parts.length) return void this.#free.push(staging);
-    device.queue.submit([encoder.finish()]);
-    this.#inFlight++;
-    void this.#receive(staging, parts, used);
+    return { copies, used };
   }
 
-  async #receive(
-    staging: GPUBuffer,
-    parts: readonly { readonly part: Part; readonly at: number }[],
-    used: number,
-  ): Promise<void> {
+  async #receive({ staging, copies, used }: Filled): Promise<void> {
     try {
-      await this.#map(staging, used, parts[0].part.from.name);
+      await this.#map(staging, used, copies[0].request.from.name);
       const mapped = new Uint8Array(staging.getMappedRange(0, used));
-      for (const { part, at } of parts) part.arrive(mapped.subarray(at, at + part.length));
+      for (const { request, at, start, length } of copies) {
+        request.into.set(mapped.subarray(at, at + length), start);
+        request.come += length;
+        if (request.come === request.into.length) request.done();
+      }
       staging.unmap();
     } catch (error) {
-      for (const { part } of parts) part.fail(error);
+      for (const { request } of copies) request.fail(error);
     }
     this.#inFlight--;
     this.#free.push(staging);

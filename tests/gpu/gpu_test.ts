@@ -261,6 +261,25 @@ own("what several large reads pass through is at most 16 MiB, and given back", a
   assert(counted.staging <= 4 << 20, `${counted.staging} bytes`);
 });
 
+own(
+  "reads of as many bytes as were asked for pass at once, however they are divided",
+  async (gpu) => {
+    const words = 3 << 18,
+      tensors = Array.from({ length: 8 }, (_, index) => {
+        const values = Uint32Array.from({ length: words }, (_, i) => 8 * i + index);
+        return upload(gpu, `x${index}`, [words], values, "uint32");
+      });
+    gpu.readAtOnce(24 << 20);
+    const counted = counting(gpu), read = Promise.all(tensors.map((x) => gpu.read(x)));
+    await Promise.resolve();
+    assertEquals(counted, { submits: 1, staging: 20 << 20 });
+    for (const [index, bytes] of (await read).entries()) {
+      assert(new Uint32Array(bytes.buffer).every((value, i) => value === 8 * i + index));
+    }
+    assertEquals(counted.submits, 1);
+  },
+);
+
 own("a read of many that fails leaves the others whole", async (gpu) => {
   const [x, y] = [1, 2].map((value) => upload(gpu, `x${value}`, [8], Array(8).fill(value)));
   const reads = [gpu.read(x), gpu.read(y)];
