@@ -12,7 +12,7 @@ import { fromFileUrl } from "../src/packages/std_path.ts";
 import { PIECE_BYTES, type WireFormat } from "../src/parallel/ranks.ts";
 import { markdownTable } from "../src/report/markdown.ts";
 import { buildTraining, type Training } from "../src/train/build.ts";
-import { bytesPerStep } from "../src/train/exchange.ts";
+import { bytesPerStep, LEAST_BYTES } from "../src/train/exchange.ts";
 import { bytesPerMeeting } from "../src/train/local_steps.ts";
 import { memoryOptions } from "../src/train/memory_options.ts";
 import { trainingShape } from "../src/train/method.ts";
@@ -47,15 +47,16 @@ const NETWORKS: readonly Network[] = [
 ];
 
 /**
- * Bytes a second of gradients that are read from a card, as measured on the software adapter, and that a
- * process adds up and writes back, which we assume.
+ * Of gradients that are read from a card, while which it does nothing else, bytes a second, which we
+ * assume; until a process has them, seconds and bytes a second, as measured on the software adapter; and
+ * bytes that a process adds up and writes back in a second, which we assume.
  */
-const READ = 1.9e9, HOST = 1e9;
+const COPY = 1e10, READ_SECONDS = 0.011, READ = 2.8e9, HOST = 1e9;
 /** Of an exchange: a meeting, the parts, the sums. */
 const MESSAGES = 3;
 
-/** A way to train a model in several processes. */
-interface Way {
+/** How a model is trained in several processes. */
+interface Manner {
   readonly name: string;
   readonly optimizer: MethodName;
   readonly format?: WireFormat;
@@ -64,7 +65,7 @@ interface Way {
 }
 
 const GALORE = "q_galore_adamw8bit";
-const WAYS: readonly Way[] = [
+const MANNERS: readonly Manner[] = [
   { name: "`adamw`", optimizer: "adamw" },
   { name: "Q-GaLore", optimizer: GALORE },
   { name: "bfloat16", optimizer: GALORE, format: "bfloat16" },
@@ -73,6 +74,12 @@ const WAYS: readonly Way[] = [
   { name: "`--local-steps 100`", optimizer: GALORE, localSteps: 100 },
 ];
 
+/** A gradient, and the share of the backward pass that it takes, with those of its layer's inputs. */
+interface Gradient {
+  readonly bytes: number;
+  readonly share: number;
+}
+
 /** What one exchange sends, and in how many steps it is made once. */
 interface Exchanged {
   /** Of content, by each process. */
@@ -80,10 +87,12 @@ interface Exchanged {
   /** In float32 in a process's memory. */
   readonly held: number;
   readonly every: number;
+  /** In the order of the backward pass, if it begins within that. */
+  readonly within: readonly Gradient[];
 }
 
-function exchanged(model: PresetName, way: Way, ranks: number): Exchanged {
-  const { optimizer, format, shards, localSteps } = way, config = PRESETS[model];
+function exchanged(model: PresetName, manner: Manner, ranks: number): Exchanged {
+  const { optimizer, format, shards, localSteps } = manner, config = PRESETS[model];
   const given = memoryOptions.parse({ model, optimizer, batchSize: 1, seqLen: 256 });
   const { optimizer: plain, ...shape } = trainingShape(given, config);
   const shares = shards ? { count: ranks, own: 0 } : undefined;
@@ -96,34 +105,93 @@ function exchanged(model: PresetName, way: Way, ranks: number): Exchanged {
   );
   const of = (size: number, format?: WireFormat) =>
     localSteps ? bytesPerMeeting(training, size, format) : bytesPerStep(training, size, 0, format);
+  const within = localSteps || shards ? [] : gradientsOf(training);
   // Two processes send each number once.
-  return { sent: of(ranks, format), held: of(2), every: localSteps ?? 1 };
+  return { sent: of(ranks, format), held: of(2), every: localSteps ?? 1, within };
 }
 
-/** Seconds of a step: its own work, and its part of an exchange in pieces, the next read meanwhile. */
+/** Those of matrices; an embedding's takes next to no time. */
+function gradientsOf({ optimizer: { states } }: Training): Gradient[] {
+  const matrices = states.filter(({ parameter }) => parameter.shape.length > 1).toReversed();
+  const work = matrices.map(({ parameter: { kind, shape: [rows, columns] } }) =>
+    kind === "embedding" ? 0 : rows * columns
+  );
+  const all = work.reduce((a, b) => a + b);
+  return matrices.map(({ accumulated }, index) => ({
+    bytes: accumulated!.byteLength,
+    share: work[index] / all,
+  }));
+}
+
+/** Pieces on their way from a card to the others, as src/train/pieces.ts sends them. */
+class Travel {
+  /** When the last piece but one has arrived. */
+  #arrived = 0;
+  #waiting: { readonly bytes: number; readonly read: number } | undefined;
+
+  constructor(private readonly travels: (bytes: number) => number) {}
+
+  /** Asks for a piece when the card is ready for that; returns when it goes on. */
+  begin(bytes: number, ready: number): number {
+    const asked = Math.max(ready, this.#arrived) + bytes / COPY;
+    this.#depart();
+    this.#waiting = { bytes, read: asked + READ_SECONDS + bytes / READ };
+    return asked;
+  }
+
+  /** When all has arrived. */
+  end(): number {
+    this.#depart();
+    return this.#arrived;
+  }
+
+  #depart(): void {
+    if (!this.#waiting) return;
+    const { bytes, read } = this.#waiting;
+    this.#arrived = Math.max(this.#arrived, read) + this.travels(bytes);
+    this.#waiting = undefined;
+  }
+}
+
+/** Seconds of a step: a third forward, the rest back, in one batch, and the exchange within and after. */
 function secondsOf(
-  { sent, held, every }: Exchanged,
+  { sent, held, every, within }: Exchanged,
   { bits, latency }: Network,
   compute: number,
 ): number {
-  const pieces = Math.ceil(held / PIECE_BYTES), bytes = held / pieces;
-  const travel = MESSAGES * latency + 8 * sent / pieces / bits + bytes / HOST;
-  let read = bytes / READ, free = 0;
-  for (let piece = 0; piece < pieces; piece++) {
-    free = Math.max(free, read) + travel;
-    read = Math.max(read, free - travel) + bytes / READ;
+  const travel = new Travel((bytes) =>
+    MESSAGES * latency + 8 * bytes * (sent / held) / bits + bytes / HOST
+  );
+  let card = within.length ? compute / 3 : compute, complete = 0, left = held;
+  const pieces: number[] = [];
+  for (const { bytes, share } of within) {
+    card += share * compute * 2 / 3;
+    complete += bytes;
+    if (complete >= LEAST_BYTES) {
+      for (; complete > 0; complete -= pieces.at(-1)!) {
+        pieces.push(Math.min(complete, PIECE_BYTES));
+      }
+    }
+    const piece = pieces.shift();
+    if (!piece) continue;
+    card = travel.begin(piece, card);
+    left -= piece;
   }
-  return compute + free / every;
+  const done = Math.max(card, travel.end());
+  let next = done;
+  for (; left > 0; left -= PIECE_BYTES) next = travel.begin(Math.min(left, PIECE_BYTES), next);
+  const end = Math.max(done, travel.end());
+  return within.length ? end : compute + (end - compute) / every;
 }
 
 /** Gigabytes that a process sends in a step on average. */
 function bytesTable(): string {
-  const head = ["", ...WAYS.map(({ name }) => name)];
+  const head = ["", ...MANNERS.map(({ name }) => name)];
   const rows = MODELS.flatMap((model) =>
     [2, 8].map((ranks) => [
       `${model}, ${ranks}`,
-      ...WAYS.map((way) => {
-        const { sent, every } = exchanged(model, way, ranks);
+      ...MANNERS.map((manner) => {
+        const { sent, every } = exchanged(model, manner, ranks);
         return figure(sent / every / 1e9);
       }),
     ])
@@ -134,16 +202,16 @@ function bytesTable(): string {
 /** Seconds of a step in eight processes, and the share of them that is no exchange. */
 function secondsTable(model: PresetName, ranks = 8): string {
   const compute = TOKENS / ranks / SPEEDS[model]!;
-  const ways = WAYS.map((way) => exchanged(model, way, ranks));
+  const all = MANNERS.map((manner) => exchanged(model, manner, ranks));
   const rows = NETWORKS.map((network) => [
     network.name,
-    ...ways.map((way) => {
-      const seconds = secondsOf(way, network, compute);
+    ...all.map((each) => {
+      const seconds = secondsOf(each, network, compute);
       return `${figure(seconds)} (${Math.round(100 * compute / seconds)}%)`;
     }),
   ]);
   return `\`${model}\`, of which ${figure(compute)} s are a card's own work:\n\n${
-    markdownTable(["", ...WAYS.map(({ name }) => name)], rows, { right: true })
+    markdownTable(["", ...MANNERS.map(({ name }) => name)], rows, { right: true })
   }`;
 }
 

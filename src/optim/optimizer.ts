@@ -57,6 +57,8 @@ export interface OptimizerStep {
   readonly refreshed?: boolean;
   /** What is done as the backward pass goes from group to group, if anything is. */
   readonly groups?: GroupWork;
+  /** Called with each gradient that a micro-batch has added to what is kept of the step. */
+  readonly added?: (state: ParameterState) => void;
 }
 
 export class Optimizer implements GradientSink {
@@ -239,7 +241,8 @@ export class Optimizer implements GradientSink {
 
   #applyIfLast(pass: KernelPass, parameter: Parameter, rows?: Range): void {
     const last = this.#microBatch === this.shape.gradientAccumulation - 1;
-    if (last && !this.keeps) this.apply(pass, parameter, rows);
+    if (this.keeps) this.#now?.added?.(this.#states.get(parameter)!);
+    else if (last) this.apply(pass, parameter, rows);
   }
 
   /** A layer of the backward pass is over. */
@@ -343,14 +346,6 @@ export class Optimizer implements GradientSink {
     const { step, rates } = this.#step;
     if (kind === "adapter" && this.restarts) return this.restarts.since(this.#step);
     return kind === "projection" ? sinceReset(step, rates.momentumReset) : step;
-  }
-
-  /** Where they are kept: each parameter's accumulated gradient, for processes to sum. */
-  get accumulated(): { readonly parameter: Parameter; readonly gradient: Tensor }[] {
-    return this.states.map((state) => ({
-      parameter: state.parameter,
-      gradient: this.#gradients.gathered(state),
-    }));
   }
 
   /**

@@ -55,7 +55,7 @@ export class MpiRanks implements Ranks {
     return this.#inTurn(async () => {
       const { mpi: { symbols, world, byte }, size, rank } = this;
       const starts = startsOf(lengths), share = lengths[rank], room = share * size;
-      if (this.#theirs.length < room) this.#theirs = new Float32Array(room);
+      this.#makeRoom(0, room);
       const theirs = this.#theirs.subarray(0, room),
         inBytes = (all: readonly number[]) => Int32Array.from(all, (count) => 4 * count);
       const received = Array(size).fill(share), at = startsOf(received);
@@ -88,24 +88,26 @@ export class MpiRanks implements Ranks {
   async #sumPiece(values: Float32Array<ArrayBuffer>): Promise<void> {
     const { mpi: { symbols, world, byte }, size } = this;
     const share = Math.ceil(values.length / size), room = share * size;
-    this.#makeRoom(room);
-    const own = this.#own.subarray(0, room), theirs = this.#theirs.subarray(0, room);
-    own.set(values);
-    own.fill(0, values.length);
-    const bytes = 4 * share;
+    const isEven = room === values.length, bytes = 4 * share;
+    this.#makeRoom(isEven ? 0 : room, room);
+    const own = isEven ? values : this.#own.subarray(0, room);
+    const theirs = this.#theirs.subarray(0, room);
+    if (!isEven) {
+      own.set(values);
+      own.fill(0, values.length);
+    }
     await this.#meet("sum", 4 * values.length);
     await symbols.MPI_Alltoall(own, bytes, byte, theirs, bytes, byte, world);
     const sums = theirs.subarray(0, share);
     addInOrder(theirs, share, size);
     await symbols.MPI_Allgather(sums, bytes, byte, own, bytes, byte, world);
-    values.set(own.subarray(0, values.length));
+    if (!isEven) values.set(own.subarray(0, values.length));
     this.#sent += sumBytes(values.length, size, "float32");
   }
 
-  #makeRoom(numbers: number): void {
-    if (this.#own.length >= numbers) return;
-    this.#own = new Float32Array(numbers);
-    this.#theirs = new Float32Array(numbers);
+  #makeRoom(own: number, theirs: number): void {
+    if (this.#own.length < own) this.#own = new Float32Array(own);
+    if (this.#theirs.length < theirs) this.#theirs = new Float32Array(theirs);
   }
 
   /** The same in bfloat16: everyone takes the sums as they have travelled, whoever made them too. */
@@ -113,7 +115,7 @@ export class MpiRanks implements Ranks {
     const { mpi: { symbols, world, byte }, size } = this;
     const share = Math.ceil(values.length / size), room = share * size;
     const bytes = WIRE_BYTES.bfloat16 * share;
-    this.#makeRoom(room);
+    this.#makeRoom(room, room);
     const { buffer } = this.#own, wide = this.#theirs.subarray(0, room);
     const own = new Uint16Array(buffer, 0, room);
     const theirs = new Uint16Array(buffer, own.byteLength, room);

@@ -8,7 +8,7 @@ import { recordLoss } from "../inference/perplexity.ts";
 import type { Batch } from "../model/batch.ts";
 import type { OptimizerRates } from "../optim/rates.ts";
 import type { Training } from "./build.ts";
-import { openStep } from "./step.ts";
+import { openStep } from "./open_step.ts";
 
 /**
  * A dispatch for each pipeline that steps of these batches and evaluations need, whatever subspaces

@@ -7,15 +7,27 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Tensor } from "../gpu/tensor.ts";
 import type { StepRefresh } from "../optim/step_refreshes.ts";
-import { type Ranks, sumBytes, type WireFormat } from "../parallel/ranks.ts";
+import { PIECE_BYTES, type Ranks, sumBytes, type WireFormat } from "../parallel/ranks.ts";
 import type { Training } from "./build.ts";
-import { bytesOf, inPieces, type Part, Passage, whole } from "./pieces.ts";
-import { sharedBytesPerStep, ShareExchange } from "./share_exchange.ts";
+import { bytesOf, inPieces, type Part, Passage, type Passing, whole } from "./pieces.ts";
+import {
+  gradientPart,
+  inRounds,
+  sharedBytesPerStep,
+  ShareExchange,
+  sumsToKeepers,
+} from "./share_exchange.ts";
+
+/** A read of less is not worth the card's pause, and the 10 ms that Deno sleeps after it. */
+export const LEAST_BYTES = 8 << 20;
 
 export class Exchange {
   readonly #passage: Passage;
   /** Where each rank keeps only a share of the states. */
   readonly shares: ShareExchange | undefined;
+  /** Of gradients: to all ranks, or each to its keeper. */
+  readonly #summing: Passing;
+  readonly #sumsToKeepers: boolean;
 
   constructor(
     gpu: Gpu,
@@ -23,26 +35,64 @@ export class Exchange {
     readonly ranks: Ranks,
     /** In which gradients travel. */
     private readonly format: WireFormat,
+    /** Of complete gradients, to begin with their sums while the backward pass goes on. */
+    readonly leastBytes = LEAST_BYTES,
   ) {
     this.#passage = new Passage(gpu);
     const { shares } = training.optimizer.shape;
     this.shares = shares && new ShareExchange(gpu, training, ranks);
+    this.#sumsToKeepers = sumsToKeepers(training);
+    this.#summing = this.#sumsToKeepers ? this.shares!.summing : this.#toAll(format);
+  }
+
+  #toAll(format: WireFormat): Passing {
+    return {
+      reads: () => true,
+      writes: () => true,
+      exchange: ({ buffer, length }) =>
+        this.ranks.sum(new Float32Array(buffer, 0, length / 4), format),
+    };
   }
 
   /**
-   * Replaces the gradients of a step, and its loss, by their sums over the ranks; of gradients, where
-   * the states are shared, those of its own share.
+   * Complete gradients in pieces, and what is left of them for the next: each rank adds up as much of a
+   * piece, so that all bytes together are those of one piece.
    */
-  async sum(lossIndex: number): Promise<void> {
-    if (!this.training.optimizer.goesByGroups) await this.shares?.sum();
-    for (const [format, parts] of summedParts(this.training, lossIndex, this.format)) {
-      await this.#passage.pass(inPieces(parts), {
-        reads: () => true,
-        writes: () => true,
-        exchange: ({ buffer, length }) =>
-          this.ranks.sum(new Float32Array(buffer, 0, length / 4), format),
-      });
-    }
+  pieces(gradients: readonly Part[]): { readonly pieces: Part[][]; readonly left: Part[] } {
+    const { size } = this.ranks;
+    if (this.#sumsToKeepers) return { pieces: inRounds(gradients, size), left: [] };
+    const share = 4 * size, bytes = bytesOf(gradients), even = bytes - bytes % share;
+    const [whole, left = []] = even ? inPieces(gradients, even) : [[], [...gradients]];
+    return { pieces: inPieces(whole, mostOf(size)), left };
+  }
+
+  /**
+   * Begins with the sum of a piece that {@link pieces} has made, as the card has it once it has done what
+   * it was given; see {@link Passage.begin}. All ranks do, in the same order.
+   */
+  beginSum(piece: readonly Part[]): Promise<{ readonly read: Promise<unknown> }> {
+    return this.#passage.begin(piece, this.#summing);
+  }
+
+  /** Ends what has begun; then sums what is left of a step, in pieces and not, and its loss. */
+  async finishSums(
+    pieces: readonly (readonly Part[])[],
+    gradients: readonly Part[],
+    lossIndex: number,
+  ): Promise<void> {
+    const loss = { tensor: this.training.losses, start: 4 * lossIndex, bytes: 4 };
+    // It is not rounded, and belongs to no rank.
+    const together = !this.#sumsToKeepers && this.format === "float32";
+    const { size } = this.ranks, rest = together ? [...gradients, loss] : gradients;
+    const last = this.#sumsToKeepers ? inRounds(rest, size) : inPieces(rest, mostOf(size));
+    await this.#passage.end();
+    await this.#passage.pass([...pieces, ...last], this.#summing);
+    if (!together) await this.#passage.pass([[loss]], this.#toAll("float32"));
+  }
+
+  /** After a failure: waits for what is on its way. */
+  abandon(): Promise<void> {
+    return this.#passage.abandon();
   }
 
   /** Gives the subspaces that rank 0 has refreshed, and their similarities, to the others. */
@@ -66,28 +116,15 @@ function sharedTensors({ optimizer }: Training, refresh: StepRefresh | undefined
   return bases.length ? [...bases, optimizer.scratch.similarities] : [];
 }
 
-/**
- * What all ranks have the sums of: the gradients of a step, unless they share the states, and its loss,
- * which is not rounded; with the format in which it travels.
- */
-function summedParts(
-  { optimizer, losses }: Training,
-  lossIndex: number,
-  format: WireFormat,
-): (readonly [WireFormat, readonly Part[]])[] {
-  const loss = { tensor: losses, start: 4 * lossIndex, bytes: 4 };
-  // Which are then clipped by the norm of all, if they are.
-  if (optimizer.shape.shares && !optimizer.clipping) return [["float32", [loss]]];
-  const gradients = optimizer.accumulated.map(({ gradient }) => whole(gradient));
-  return format === "float32"
-    ? [[format, [...gradients, loss]]]
-    : [[format, gradients], ["float32", [loss]]];
+/** Bytes of a piece that each of so many ranks adds up an equal share of. */
+function mostOf(size: number): number {
+  return PIECE_BYTES - PIECE_BYTES % (4 * size);
 }
 
 /**
- * Bytes that each of several ranks sends in a step: 2(n − 1)/n of its gradients, rounded up to whole
- * numbers for each in every piece. Where they share the states it is those of `rank`: (n − 1)/n, and
- * what it gives to the others. Also in a plan.
+ * Bytes that each of several ranks sends in a step: 2(n − 1)/n of its gradients and the loss, rounded up
+ * to whole numbers for each. Where they share the states it is those of `rank`: (n − 1)/n, and what it
+ * gives to the others. Also in a plan.
  */
 export function bytesPerStep(
   training: Training,
@@ -95,11 +132,12 @@ export function bytesPerStep(
   rank = 0,
   format: WireFormat = "float32",
 ): number {
-  const { shares } = training.optimizer.shape;
-  const pieces = summedParts(training, 0, format).flatMap(([format, parts]) =>
-    inPieces(parts).map((piece) => sumBytes(bytesOf(piece) / 4, size, format))
-  );
-  return pieces.reduce((a, b) => a + b, shares ? sharedBytesPerStep(training, size, rank) : 0);
+  const { optimizer: { shape, states } } = training;
+  const shared = shape.shares ? sharedBytesPerStep(training, size, rank) : 0;
+  // Where all have the sums they are then clipped by the norm of all, if the states are shared.
+  const numbers = sumsToKeepers(training) ? 0 : bytesOf(states.map(gradientPart)) / 4;
+  if (format === "float32") return shared + sumBytes(numbers + 1, size, format);
+  return shared + sumBytes(numbers, size, format) + sumBytes(1, size, "float32");
 }
 
 /** Bytes that rank 0 sends in a step that refreshes every subspace, besides its gradients. */

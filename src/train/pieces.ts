@@ -13,6 +13,8 @@ export interface Part {
   readonly bytes: number;
   /** What it is written to, if that is another tensor of its format. */
   readonly into?: Tensor;
+  /** The rank that it belongs to, where it belongs to one. */
+  readonly keeper?: number;
 }
 
 export function whole(tensor: Tensor): Part {
@@ -24,8 +26,8 @@ export function bytesOf(piece: readonly Part[]): number {
 }
 
 /** Parts in order, divided where a piece is full: none is larger than the first. */
-export function inPieces<Of extends Part>(parts: readonly Of[], most = PIECE_BYTES): Of[][] {
-  const pieces: Of[][] = [];
+export function inPieces(parts: readonly Part[], most = PIECE_BYTES): Part[][] {
+  const pieces: Part[][] = [];
   let room = 0;
   for (const part of parts) {
     for (let at = 0; at < part.bytes;) {
@@ -43,58 +45,97 @@ export function inPieces<Of extends Part>(parts: readonly Of[], most = PIECE_BYT
 }
 
 /** Which parts a process reads from its card, which it overwrites, and what happens in between. */
-export interface Passing<Of extends Part> {
-  readonly reads: (part: Of) => boolean;
-  readonly writes: (part: Of) => boolean;
-  readonly exchange: (bytes: Uint8Array<ArrayBuffer>, piece: readonly Of[]) => Promise<void>;
+export interface Passing {
+  readonly reads: (part: Part) => boolean;
+  readonly writes: (part: Part) => boolean;
+  readonly exchange: (bytes: Uint8Array<ArrayBuffer>, piece: readonly Part[]) => Promise<void>;
 }
 
 export class Passage {
-  /** What pieces travel through, made when it is needed and kept for the next step. */
-  #buffers: readonly Uint8Array<ArrayBuffer>[] = [];
+  /** What pieces travel through in turn, made when it is needed and kept for the next step. */
+  readonly #buffers = [new Uint8Array(0), new Uint8Array(0)];
+  #begun = 0;
+  /** Of the piece that is being read: lets it travel, which it does once the next one is read as well. */
+  #depart: (() => Promise<void>) | undefined;
+  /** The way of the piece before it. */
+  #travelling: Promise<void> = Promise.resolve();
 
-  constructor(private readonly gpu: Gpu) {}
+  constructor(private readonly gpu: Gpu) {
+    gpu.readAtOnce(PIECE_BYTES);
+  }
 
-  async pass<Of extends Part>(
-    pieces: readonly (readonly Of[])[],
-    { reads, writes, exchange }: Passing<Of>,
-  ): Promise<void> {
-    const buffers = this.#room(pieces);
-    const begin = async (index: number) => {
-      const piece = pieces[index];
-      if (!piece) return;
-      const bytes = buffers[index % 2].subarray(0, bytesOf(piece));
-      const into = inOrder(bytes, piece).filter(reads);
-      await Promise.all(
-        into.map(({ tensor, start, range }) => this.gpu.readInto(tensor, range, start)),
-      );
-      return bytes;
-    };
-    let next = begin(0);
-    for (const [index, piece] of pieces.entries()) {
-      const bytes = (await next)!;
-      next = begin(index + 1);
-      next.catch(() => {}); // reported when it is waited for
-      await exchange(bytes, piece);
-      for (const { tensor, into, start, range } of inOrder(bytes, piece).filter(writes)) {
-        this.gpu.write(into ?? tensor, range, start);
-      }
+  /** All of these pieces. */
+  async pass(pieces: readonly (readonly Part[])[], passing: Passing): Promise<void> {
+    try {
+      for (const piece of pieces) await this.begin(piece, passing);
+      await this.end();
+    } catch (error) {
+      await this.abandon();
+      throw error;
     }
   }
 
-  /** Two buffers, if there are two pieces, of the largest. */
-  #room(pieces: readonly (readonly Part[])[]): readonly Uint8Array<ArrayBuffer>[] {
-    const first = Math.max(0, ...pieces.map(bytesOf)), second = pieces.length > 1 ? first : 0;
-    const [own, other] = this.#buffers;
-    if (!own || own.length < first || other.length < second) {
-      this.#buffers = [new Uint8Array(first), new Uint8Array(second)];
-    }
-    return this.#buffers;
+  /**
+   * Asks for a piece as the card has it once it has done what it was given, as soon as the piece before
+   * the last has arrived, and then lets the last one travel: Deno stands still while a read waits for the
+   * card. `read` ends when the piece is read. Throws what an earlier piece has failed of.
+   */
+  async begin(
+    piece: readonly Part[],
+    { reads, writes, exchange }: Passing,
+  ): Promise<{ readonly read: Promise<unknown> }> {
+    await this.#travelling;
+    const bytes = this.#room(bytesOf(piece)), parts = inOrder(bytes, piece);
+    const read = Promise.all(
+      parts.filter(reads).map(({ tensor, start, range }) =>
+        this.gpu.readInto(tensor, range, start)
+      ),
+    );
+    read.catch(() => {}); // reported when it is waited for
+    this.#next();
+    this.#depart = async () => {
+      await read;
+      await exchange(bytes, piece);
+      for (const { tensor, into, start, range } of parts.filter(writes)) {
+        this.gpu.write(into ?? tensor, range, start);
+      }
+    };
+    return { read };
+  }
+
+  /** Waits until all that has begun has arrived. */
+  async end(): Promise<void> {
+    await this.#travelling;
+    this.#next();
+    await this.#travelling;
+  }
+
+  /** After a failure: waits for what is on its way, and forgets the rest. */
+  async abandon(): Promise<void> {
+    this.#depart = undefined;
+    await this.#travelling.catch(() => {}); // it is reported already, or came after what is
+    this.#travelling = Promise.resolve();
+  }
+
+  /** Lets what was read last travel. */
+  #next(): void {
+    const depart = this.#depart;
+    this.#depart = undefined;
+    if (!depart) return;
+    this.#travelling = depart();
+    this.#travelling.catch(() => {}); // reported when it is waited for
+  }
+
+  /** One of the two buffers, which the piece before the last has left. */
+  #room(bytes: number): Uint8Array<ArrayBuffer> {
+    const index = this.#begun++ % 2;
+    if (this.#buffers[index].length < bytes) this.#buffers[index] = new Uint8Array(bytes);
+    return this.#buffers[index].subarray(0, bytes);
   }
 }
 
 /** The parts of a piece with their bytes in it. */
-function inOrder<Of extends Part>(bytes: Uint8Array<ArrayBuffer>, parts: readonly Of[]) {
+function inOrder(bytes: Uint8Array<ArrayBuffer>, parts: readonly Part[]) {
   let at = 0;
   return parts.map((part) => ({ ...part, range: bytes.subarray(at, at += part.bytes) }));
 }

@@ -9,14 +9,11 @@ import { linearsOf } from "../model/parameters.ts";
 import { givenOf } from "../optim/shares.ts";
 import { PIECE_BYTES, type Ranks } from "../parallel/ranks.ts";
 import type { Training } from "./build.ts";
-import { bytesOf, inPieces, type Part, Passage, whole } from "./pieces.ts";
-
-/** A part that is one rank's. */
-interface SharedPart extends Part {
-  readonly keeper: number;
-}
+import { bytesOf, inPieces, type Part, Passage, type Passing, whole } from "./pieces.ts";
 
 export class ShareExchange {
+  /** Of gradients: the sum of each to its keeper. */
+  readonly summing: Passing;
   readonly #passage: Passage;
 
   constructor(
@@ -25,19 +22,20 @@ export class ShareExchange {
     private readonly ranks: Ranks,
   ) {
     this.#passage = new Passage(gpu);
-  }
-
-  /** Replaces the own share of a step's gradients by their sums, unless all ranks have these. */
-  async sum(group?: readonly ParameterState[]): Promise<void> {
-    const { ranks } = this, { rank, size } = ranks;
-    await this.#passage.pass(inRounds(gradientParts(this.training, group), size), {
+    const { rank, size } = ranks;
+    this.summing = {
       reads: () => true,
       writes: ({ keeper }) => keeper === rank,
       exchange: (bytes, piece) => {
         const values = new Float32Array(bytes.buffer, 0, bytes.length / 4);
         return ranks.sumShares(values, lengthsOf(piece, size).map((length) => length / 4));
       },
-    });
+    };
+  }
+
+  /** Replaces the own share of a group's gradients by their sums. */
+  async sum(group: readonly ParameterState[]): Promise<void> {
+    await this.#passage.pass(inRounds(group.map(gradientPart), this.ranks.size), this.summing);
   }
 
   /** Once the own share is applied: gives it to the others, and takes theirs. */
@@ -79,33 +77,34 @@ export class ShareExchange {
   }
 }
 
-/** The gradients of which only a keeper has the sum: none where they are clipped by the norm of all. */
-function gradientParts(
-  { optimizer: { states, clipping } }: Training,
-  group = states,
-): SharedPart[] {
-  if (clipping) return [];
-  return group.map(({ accumulated, keeper }) => ({ ...whole(accumulated!), keeper: keeper! }));
+/** A gradient that is kept until it is exchanged. */
+export function gradientPart({ accumulated, keeper }: ParameterState): Part {
+  return { ...whole(accumulated!), keeper };
 }
 
-function givenParts(group: readonly ParameterState[]): SharedPart[] {
+/** Whether only its keeper has the sum of a gradient: not where they are clipped by the norm of all. */
+export function sumsToKeepers({ optimizer: { shape, clipping } }: Training): boolean {
+  return shape.shares !== undefined && !clipping;
+}
+
+function givenParts(group: readonly ParameterState[]): Part[] {
   return group.flatMap((state) =>
-    givenOf(state).tensors.map((tensor) => ({ ...whole(tensor), keeper: state.keeper! }))
+    givenOf(state).tensors.map((tensor) => ({ ...whole(tensor), keeper: state.keeper }))
   );
 }
 
 /** Matrices of a layer, and what they are gathered in. */
-function layerParts({ model: { parameters } }: Training, layer: number): SharedPart[] {
+function layerParts({ model: { parameters } }: Training, layer: number): Part[] {
   return linearsOf(parameters.layers[layer]).flatMap(({ weight: { weight, gathered, keeper } }) => {
     if (!gathered) return [];
-    const part = (tensor: Tensor, into: Tensor) => ({ ...whole(tensor), into, keeper: keeper! });
+    const part = (tensor: Tensor, into: Tensor) => ({ ...whole(tensor), into, keeper });
     const { constants } = weight;
     return [part(weight, gathered), ...constants ? [part(constants, gathered.constants!)] : []];
   });
 }
 
 /** Pieces of as many bytes of each rank's as fit, side by side by rank. */
-function inRounds(parts: readonly SharedPart[], size: number): SharedPart[][] {
+export function inRounds(parts: readonly Part[], size: number): Part[][] {
   const most = Math.floor(PIECE_BYTES / size / 4) * 4;
   const shares = Array.from(
     { length: size },
@@ -116,7 +115,7 @@ function inRounds(parts: readonly SharedPart[], size: number): SharedPart[][] {
 }
 
 /** Bytes of each rank's share of a piece. */
-function lengthsOf(piece: readonly SharedPart[], size: number): number[] {
+function lengthsOf(piece: readonly Part[], size: number): number[] {
   return Array.from(
     { length: size },
     (_, rank) => bytesOf(piece.filter(({ keeper }) => keeper === rank)),
@@ -136,9 +135,9 @@ function gatheredBytes(training: Training, size: number, rank: number): number {
 
 /** Bytes that a rank sends in a step for gradients and updates. Also in a plan. */
 export function sharedBytesPerStep(training: Training, size: number, rank: number): number {
-  const gradients = bytesOf(gradientParts(training).filter(({ keeper }) => keeper !== rank));
-  const given = bytesOf(
-    givenParts(training.optimizer.states).filter(({ keeper }) => keeper === rank),
-  );
+  const { states } = training.optimizer;
+  const summed = sumsToKeepers(training) ? states.map(gradientPart) : [];
+  const gradients = bytesOf(summed.filter(({ keeper }) => keeper !== rank));
+  const given = bytesOf(givenParts(states).filter(({ keeper }) => keeper === rank));
   return gradients + (size - 1) * (given + gatheredBytes(training, size, rank));
 }

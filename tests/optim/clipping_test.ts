@@ -45,7 +45,10 @@ for (
     };
     const driven = new DrivenOptimizer(gpu, GOLDEN_SHAPES, shape, kind && (() => kind));
     assertEquals(driven.optimizer.clipping?.kind, mode);
-    const buffers = new Set(driven.optimizer.accumulated.map(({ gradient }) => gradient.buffer));
+    const { states, scratch } = driven.optimizer;
+    const buffers = new Set(
+      states.map(({ accumulated = scratch.gradient }) => accumulated.buffer),
+    );
     assertEquals(buffers.size, count);
     const norms = await fixture.readFloat32("norms");
     for (let step = 1; step <= 24; step++) {

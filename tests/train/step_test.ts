@@ -2,12 +2,12 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Gpu } from "../../src/gpu/gpu.ts";
 import { KernelPass } from "../../src/gpu/pass.ts";
+import type { Tensor } from "../../src/gpu/tensor.ts";
 import { packTensor } from "../../src/numbers/plain.ts";
 import { initialize } from "../../src/model/initialize.ts";
 import { ShapeError } from "../../src/numbers/shape_error.ts";
 import type { Batch } from "../../src/model/batch.ts";
 import { uploadRope } from "../../src/model/llama.ts";
-import type { Optimizer } from "../../src/optim/optimizer.ts";
 import { UserError } from "../../src/options/user_error.ts";
 import { buildTraining, type TrainingShape } from "../../src/train/build.ts";
 import { METHODS } from "../../src/train/methods.ts";
@@ -60,7 +60,7 @@ async function train(
     wholeGradients?: boolean;
     tied?: boolean;
     /** Keep the gradients of a step, and hand them over before they are applied. */
-    exchange?: (gradients: Optimizer["accumulated"]) => Promise<void>;
+    exchange?: (gradients: readonly Tensor[]) => Promise<void>;
     objective?: Objective;
   },
 ): Promise<{ weights: Map<string, Float32Array>; loss: number; factored: Map<string, string> }> {
@@ -95,7 +95,7 @@ async function train(
     const step = new RecordedStep(gpu, training, batches, options);
     await step.accumulate();
     if (exchange) {
-      await exchange(optimizer.accumulated);
+      await exchange(optimizer.states.map(({ accumulated }) => accumulated!));
       await step.apply();
     }
     if (optimizer.refreshes.now) {
@@ -211,7 +211,7 @@ for (const galore of [false, true]) {
     async (gpu) => {
       const steps = [1, 2].map((seed) => [batchOf(2, seed), batchOf(2, seed + 9)]);
       let seen = 0;
-      const exchange = (gradients: Optimizer["accumulated"]) => {
+      const exchange = (gradients: readonly Tensor[]) => {
         seen += gradients.length;
         return Promise.resolve();
       };
@@ -231,14 +231,14 @@ for (const galore of [false, true]) {
       let replay = -1;
       // The other process is simulated by an earlier run, which records its second step's
       // gradients.
-      const record = async (gradients: Optimizer["accumulated"]) => {
+      const record = async (gradients: readonly Tensor[]) => {
         const values = [];
-        for (const { gradient } of gradients) values.push(await download(gpu, gradient));
+        for (const gradient of gradients) values.push(await download(gpu, gradient));
         sums.push(values);
       };
-      const add = async (gradients: Optimizer["accumulated"]) => {
+      const add = async (gradients: readonly Tensor[]) => {
         if (++replay === 0) return;
-        for (const [i, { gradient }] of gradients.entries()) {
+        for (const [i, gradient] of gradients.entries()) {
           const own = await download(gpu, gradient);
           // Each has the mean over its own targets; together they are half of that, twice.
           gpu.write(
