@@ -47,9 +47,9 @@ const NETWORKS: readonly Network[] = [
 ];
 
 /**
- * Of gradients that are read from a card, while which it does nothing else, bytes a second, which we
- * assume; until a process has them, seconds and bytes a second, as measured on the software adapter; and
- * bytes that a process adds up and writes back in a second, which we assume.
+ * Bytes a second that are copied out of a card, which does nothing else meanwhile: we assume them. Until
+ * a process has them, seconds and bytes a second, as measured on the software adapter. And bytes a second
+ * that a process adds up and writes back, which we assume.
  */
 const COPY = 1e10, READ_SECONDS = 0.011, READ = 2.8e9, HOST = 1e9;
 /** Of an exchange: a meeting, the parts, the sums. */

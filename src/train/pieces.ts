@@ -55,7 +55,7 @@ export class Passage {
   /** What pieces travel through in turn, made when it is needed and kept for the next step. */
   readonly #buffers = [new Uint8Array(0), new Uint8Array(0)];
   #begun = 0;
-  /** Of the piece that is being read: lets it travel, which it does once the next one is read as well. */
+  /** Lets the piece travel that was asked for last, which it does once the next one is asked for. */
   #depart: (() => Promise<void>) | undefined;
   /** The way of the piece before it. */
   #travelling: Promise<void> = Promise.resolve();
