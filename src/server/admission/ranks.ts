@@ -27,10 +27,10 @@ export function assertPlaces(services: PlaceServices, ranks: number, param: stri
   const { own, pool } = services, missing = missingLauncher(services);
   const here = missing === undefined ? own.length : 1, most = Math.max(here, pool?.mostRanks ?? 0);
   if (ranks <= most) return;
-  const rule = missing !== undefined && ranks <= own.length
-    ? `must be at most ${most}: ${missing}`
-    : `must be at most ${Math.max(1, own.length, most)}, as many workers as a machine has`;
-  const message = `${param}: ${rule}, got ${ranks}`;
+  const [possible, why] = missing !== undefined && ranks <= own.length
+    ? [most, missing]
+    : [Math.max(1, own.length, most), "no machine has more workers"];
+  const message = `${param}: must be at most ${possible}, got ${ranks}: ${why}`;
   throw new ApiError(400, { message, param, code: "invalid_hyperparameters" });
 }
 

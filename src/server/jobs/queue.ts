@@ -11,6 +11,7 @@ import {
   type JobPlace,
   type JobRecord,
   type JobStatus,
+  placesOf,
   ranksOf,
 } from "../store/records.ts";
 import type { Activity, Jobs, NewJob, Preparation } from "../services.ts";
@@ -275,11 +276,12 @@ export class JobQueue implements Jobs {
   }
 
   #toRunning(job: JobRecord, runsOn: JobPlace): JobRecord {
-    const { worker, lease } = runsOn;
+    const names = placesOf(runsOn).map(({ worker }) => worker);
+    const where = runsOn.lease ? ` on worker ${names.join(" and ")}` : "";
     return this.#status.make(job, {
       status: "running",
       patch: { startedAt: job.startedAt ?? unixSeconds(), runsOn },
-      text: `${title(job)} job started${lease ? ` on worker ${worker}` : ""}`,
+      text: `${title(job)} job started${where}`,
     });
   }
 

@@ -55,7 +55,7 @@ mpiTest(
   "a job of 2 processes: paused, resumed, and the weights of one with their batches",
   () =>
     withQueue(async (bench) => {
-      const { queue, store } = bench, short = { steps: 20, evalShare: 0, saveEvery: 8 };
+      const { queue, store } = bench, short = { steps: 14, evalShare: 0, saveEvery: 8 };
       const one = queue.create(bench.job({ ...short, gradientAccumulation: 2 })).id;
       const { id } = queue.create(inRanks(bench.job(short), 2));
       const alone = await until("one process trains", async () => {
@@ -106,7 +106,7 @@ mpiTest(
 );
 
 mpiTest(
-  "kill -9 of the server: its processes finish the step, save and end",
+  "Ctrl-C is the server's; after kill -9 of it its processes finish the step, save and end",
   () =>
     withQueue(async (bench) => {
       const task = await endless(bench), folder = String(task.options.output);
@@ -115,12 +115,14 @@ mpiTest(
           ...["run", "-A", "--no-check", fromFileUrl(import.meta.resolve("./start_training.ts"))],
           JSON.stringify(task),
         ],
+        detached: true, // a process group of its own, as a terminal gives it
         stdin: "null",
         stdout: "piped",
         stderr: "inherit",
       }).spawn();
       for await (const text of server.stdout.pipeThrough(new TextDecoderStream())) {
-        if (text.includes("step 2.")) server.kill("SIGKILL");
+        if (text.includes("step 2.")) Deno.kill(-server.pid, "SIGINT");
+        if (text.includes("step 6.")) server.kill("SIGKILL");
       }
       await gone(folder);
       const journal = (await Deno.readTextFile(join(folder, "events.jsonl"))).trim().split("\n")

@@ -76,7 +76,7 @@ Deno.test("processes for which there is no room, no launcher or no use are refus
     [{ ranks: 0 }, "hyperparameters.ranks: must be at least 1, got 0"],
     [
       { ranks: 3 },
-      "hyperparameters.ranks: must be at most 2, as many workers as a machine has, got 3",
+      "hyperparameters.ranks: must be at most 2, got 3: no machine has more workers",
     ],
     [
       { shard_states: true },
@@ -109,7 +109,7 @@ Deno.test("processes for which there is no room, no launcher or no use are refus
     assertEquals([status, error.param], [400, "hyperparameters.ranks"]);
     assertEquals(
       error.message,
-      "hyperparameters.ranks: must be at most 1: there is no launcher: install one, got 2",
+      "hyperparameters.ranks: must be at most 1, got 2: there is no launcher: install one",
     );
     assertEquals((await post("/v1/pretraining/jobs", create({}, file("pretrain")))).status, 200);
   });
@@ -126,7 +126,7 @@ Deno.test("processes for which there is no room, no launcher or no use are refus
     }
     assertEquals(answers, [[200, undefined], [
       400,
-      "hyperparameters.ranks: must be at most 4, as many workers as a machine has, got 5",
+      "hyperparameters.ranks: must be at most 4, got 5: no machine has more workers",
     ]]);
   });
 });
