@@ -21,10 +21,9 @@ import { diskFault } from "../../files/disk_error.ts";
 import { Conclusions } from "./conclusions.ts";
 import { assertFiles, fileOf } from "./inputs.ts";
 import { type StartTraining, startTraining, type TrainingProcess } from "./training_process.ts";
-import { notWaiting, tooFew, tooLate } from "./refusals.ts";
+import { hindranceTo, notWaiting, tooLate } from "./refusals.ts";
 import { Transitions } from "./transitions.ts";
-import { Hindrance } from "./hindrance.ts";
-import { findLauncher } from "../processes/launcher.ts";
+import type { Hindrance } from "./hindrance.ts";
 import { Moments } from "./moments.ts";
 import { ownPlaces, Slots } from "./slots.ts";
 import type { QueueParts } from "./queue_parts.ts";
@@ -245,9 +244,14 @@ export class JobQueue implements Jobs {
     return !next || isReady(next) ? next : jobs.withStatus("queued").find(isReady);
   }
 
-  /** Whether it can run here. If it can nowhere, since the server was started anew, it is paused. */
+  /** Whether the server's own workers can, once they are free. */
+  canRun(job: JobRecord): boolean {
+    return !this.#hindranceTo(job);
+  }
+
+  /** The same. If it can run nowhere, since the server was started anew, it is paused. */
   #hasPlaces(job: JobRecord): boolean {
-    const hindrance = this.#hindranceOf(ranksOf(job));
+    const hindrance = this.#hindranceTo(job);
     // Workers elsewhere may have what is missing here.
     if (hindrance && this.parts.options.queue === undefined) {
       this.#conclusions.thrown(job, hindrance);
@@ -255,14 +259,8 @@ export class JobQueue implements Jobs {
     return !hindrance;
   }
 
-  #hindranceOf(ranks: number): Hindrance | undefined {
-    const { all } = this.#slots;
-    if (ranks > all.length) return tooFew(ranks, all.length);
-    try {
-      if (ranks > 1) (this.parts.findLauncher ?? findLauncher)();
-    } catch (error) {
-      return new Hindrance(`${(error as Error).message}; then resume the job`);
-    }
+  #hindranceTo(job: JobRecord): Hindrance | undefined {
+    return hindranceTo(ranksOf(job), this.#slots.all.length, this.parts.findLauncher);
   }
 
   /** Pauses it instead if the disk cannot take that it runs. */

@@ -1,6 +1,7 @@
 /** What is asked of a job, or of the server, that cannot be. */
 import { counted } from "../../text.ts";
 import { ApiError } from "../api_error.ts";
+import { findLauncher } from "../processes/launcher.ts";
 import type { JobRecord } from "../store/records.ts";
 import { Hindrance } from "./hindrance.ts";
 
@@ -16,12 +17,22 @@ export function tooLate(what: string, { id, status }: JobRecord): ApiError {
   });
 }
 
-/** Of a job that an earlier server, with more workers, has accepted. */
-export function tooFew(ranks: number, workers: number): Hindrance {
-  return new Hindrance(
-    `The job has ${ranks} processes, and the server was started with ${
-      counted(workers, "worker")
-    }` +
-      ": start it with more, then resume the job",
-  );
+/** What keeps a job of so many processes from running on so many workers, if anything does. */
+export function hindranceTo(
+  ranks: number,
+  workers: number,
+  launcher: () => unknown = findLauncher,
+): Hindrance | undefined {
+  if (ranks > workers) {
+    return new Hindrance(
+      `The job has ${ranks} processes, and the server was started with ${
+        counted(workers, "worker")
+      }: start it with more, then resume the job`,
+    );
+  }
+  try {
+    if (ranks > 1) launcher();
+  } catch (error) {
+    return new Hindrance(`${(error as Error).message}; then resume the job`);
+  }
 }

@@ -39,7 +39,7 @@ import { Roll } from "./roll.ts";
 export interface PoolParts
   extends Pick<QueueParts, "store" | "log" | "serverLog" | "storage" | "options" | "room"> {
   readonly offers: Pick<Offers, "make" | "remove" | "close">;
-  readonly jobs: Pick<JobQueue, "claim" | "ended">;
+  readonly jobs: Pick<JobQueue, "claim" | "ended" | "canRun">;
 }
 
 /** Milliseconds between two looks at what waits, besides those when something changes. */
@@ -261,8 +261,9 @@ export class Pool implements PoolService {
   #cannotLeave({ process, jobId }: Lease, error: unknown): void {
     const isBound = error instanceof NeedsServer;
     if (isBound) this.#bound.add(jobId);
-    // Where the server has no workers, it waits for someone to act.
-    if (!isBound || this.parts.options.workers === 0) return process.fail(error);
+    // Where the server has no workers, or too few, it waits for someone to act.
+    const { jobs, store } = this.parts;
+    if (!isBound || !jobs.canRun(store.jobs.get(jobId)!)) return process.fail(error);
     const lost = { reason: error.message, isFault: false };
     process.end({ code: 1, signal: null, log: "", lost });
   }

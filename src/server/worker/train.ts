@@ -17,7 +17,7 @@ import { saveCheckpointModel } from "../../train/checkpoint_model.ts";
 import { finetuneOptions } from "../../train/finetune_options.ts";
 import { pretrainOptions } from "../../train/options.ts";
 import type { Timings } from "../../train/timings.ts";
-import { Trainer } from "../../train/trainer.ts";
+import { type Preparing, Trainer } from "../../train/trainer.ts";
 import { jsonLine } from "../processes/lines.ts";
 import { isProgram } from "../processes/own_program.ts";
 import { chosenFinetuning, chosenPretraining } from "./chosen_options.ts";
@@ -52,9 +52,12 @@ async function saveCheckpoint({ kind, options }: TrainingTask): Promise<void> {
 }
 
 /** Opens the run as one of these processes does. */
-function openTrainer(gpu: Gpu, { kind, options, timings }: TrainingTask): Promise<Trainer> {
-  const onProgress = fewReports(send);
-  const preparing = { onPreparation: onProgress, timings: ofServer(timings), ranks };
+function openTrainer(
+  gpu: Gpu,
+  { kind, options, timings }: TrainingTask,
+  onPreparation: Preparing["onPreparation"],
+): Promise<Trainer> {
+  const preparing = { onPreparation, timings: ofServer(timings), ranks };
   return kind === "fine_tuning"
     ? Trainer.finetune(gpu, chosenFinetuning({ options }), preparing)
     : Trainer.pretrain(gpu, chosenPretraining({ options }), preparing);
@@ -63,7 +66,7 @@ function openTrainer(gpu: Gpu, { kind, options, timings }: TrainingTask): Promis
 async function follow(task: TrainingTask): Promise<void> {
   const gpu = await Gpu.open();
   try {
-    const trainer = await openTrainer(gpu, task);
+    const trainer = await openTrainer(gpu, task, () => {});
     for await (const _ of trainer.run()); // the first has its events
   } finally {
     gpu.close();
@@ -88,7 +91,7 @@ async function train(task: TrainingTask, signal: AbortSignal): Promise<void> {
   };
   const gpu = await Gpu.open();
   try {
-    const trainer = await openTrainer(gpu, task), onProgress = fewReports(send);
+    const onProgress = fewReports(send), trainer = await openTrainer(gpu, task, onProgress);
     for await (const event of reportedRun(trainer, { signal, onProgress })) report(event);
   } finally {
     gpu.close();
@@ -99,10 +102,11 @@ async function train(task: TrainingTask, signal: AbortSignal): Promise<void> {
 async function heed(orders: AsyncIterable<unknown>, run: AbortController): Promise<void> {
   try {
     for await (const _ of orders) run.abort();
-  } finally {
-    isHeard = false;
-    run.abort();
+  } catch {
+    // A pipe that breaks is the same as one that ends.
   }
+  isHeard = false;
+  run.abort();
 }
 
 /** Tiles that the server remembers. */
