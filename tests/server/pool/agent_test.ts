@@ -3,6 +3,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/
 import { join } from "@std/path";
 import { UserError } from "../../../src/options/user_error.ts";
 import { runAgent } from "../../../src/server/agent/agent.ts";
+import { describeMachine } from "../../../src/server/agent/machine.ts";
 import { workerOptions } from "../../../src/server/agent/options.ts";
 import { ApiError } from "../../../src/server/api_error.ts";
 import { parseCards } from "../../../src/host/cards.ts";
@@ -385,6 +386,23 @@ Deno.test("a claim with a place outside of the job's folder, or an environment, 
       return Response.json({ ...claimed, files: [{ ...claimed.files[0], path: "../../outside" }] });
     },
   }));
+
+Deno.test("a machine is the same when its worker starts again, and another has its own name", async () => {
+  const folders = [await Deno.makeTempDir(), await Deno.makeTempDir()];
+  try {
+    const workers = ownPlaces(2, "a card", [], "far");
+    const described = (folder: string) => describeMachine(folder, workers);
+    const [first, again, other] = [
+      await described(folders[0]),
+      await described(folders[0]),
+      await described(folders[1]),
+    ];
+    assertEquals(first, again);
+    assert(first.machine !== other.machine && /^[\w-]{36}$/.test(first.machine), first.machine);
+  } finally {
+    for (const folder of folders) await Deno.remove(folder, { recursive: true });
+  }
+});
 
 Deno.test("a worker may not be called as the server's own are", async () => {
   const given = { server: "http://127.0.0.1:1", queue: "postgres://nowhere", name: "server" };
