@@ -134,7 +134,7 @@ class Travel {
   /** Asks for a piece when the card is ready for that; returns when it goes on. */
   begin(bytes: number, ready: number): number {
     const asked = Math.max(ready, this.#arrived) + bytes / COPY;
-    this.#depart();
+    this.#depart(asked);
     this.#waiting = { bytes, read: asked + READ_SECONDS + bytes / READ };
     return asked;
   }
@@ -145,10 +145,11 @@ class Travel {
     return this.#arrived;
   }
 
-  #depart(): void {
+  /** The last piece travels once the next one is asked for. */
+  #depart(from = 0): void {
     if (!this.#waiting) return;
     const { bytes, read } = this.#waiting;
-    this.#arrived = Math.max(this.#arrived, read) + this.travels(bytes);
+    this.#arrived = Math.max(from, this.#arrived, read) + this.travels(bytes);
     this.#waiting = undefined;
   }
 }
