@@ -5,6 +5,7 @@
 import { UserError } from "../options/user_error.ts";
 import { formatBytes } from "../text.ts";
 import type { Mpi } from "./mpi_library.ts";
+import { OtherRankError } from "./other_rank_error.ts";
 import { ranksText } from "./ranks.ts";
 
 const KINDS = [
@@ -38,8 +39,8 @@ const TAG = 1;
 
 /** What a rank does while others do not come. */
 export interface WhileWaiting {
-  /** Called after half a minute, a minute, two, and so on, with what it waits for. */
-  readonly onWait?: (message: string) => void;
+  /** Called after half a minute, a minute, two, and so on, with what it waits for, and the ranks. */
+  readonly onWait?: (message: string, missing: readonly number[]) => void;
   /**
    * Once aborted, those that have not come 20 seconds later, or after the longest time between two
    * operations so far if that is more, are given up: the operation fails.
@@ -129,11 +130,11 @@ export class Meeting {
       if (waited < EAGER_MS) continue;
       const missing = [...incoming.size ? incoming : outgoing].map(({ rank }) => rank);
       if (waited > notice) {
-        onWait?.(this.#missingText(missing, waited));
+        onWait?.(this.#missingText(missing, waited), missing);
         notice *= 2;
       }
       if (this.#aborted !== undefined && now - Math.max(begun, this.#aborted) > stopMs) {
-        throw new UserError(
+        throw new OtherRankError(
           `the run is to stop, and ${this.#missingText(missing, waited)}`,
           "are its processes still there? What was saved before is whole",
         );

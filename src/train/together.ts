@@ -4,7 +4,7 @@
  * instead, so that no other waits for it.
  */
 import type { Gpu } from "../gpu/gpu.ts";
-import { UserError } from "../options/user_error.ts";
+import { OtherRankError } from "../parallel/other_rank_error.ts";
 import { gatherText, type Ranks } from "../parallel/ranks.ts";
 import { type Lead, leadOf, type OpenRun } from "./open_run.ts";
 import { assertSameRun } from "./same_run.ts";
@@ -61,7 +61,7 @@ export async function orTold<Part>(part: Promise<Part>, ranks: Ranks | undefined
 }
 
 /** Of a rank that could not open the run; the others have it. */
-class RankFailure extends UserError {}
+class RankFailure extends OtherRankError {}
 
 /** What all ranks say. Throws what another one has failed at. */
 async function say(ranks: Ranks, word: Word): Promise<readonly Word[]> {

@@ -88,9 +88,15 @@ mpiTest(
 );
 
 mpiTest("a rank that does not come is named, and given up once the run is to stop", async () => {
-  const { reports } = await inRanks<{ said: string; error: string }>(2, "late.ts", []);
-  const [[{ said, error }]] = reports;
-  assertEquals(said, "rank 0 has waited 1 s for rank 1 (operation 1, gather of 1 B)");
+  interface Report {
+    readonly said: [string, number[]];
+    readonly error: string;
+    readonly isOthers: boolean;
+  }
+  const { reports } = await inRanks<Report>(2, "late.ts", []);
+  const [[{ said, error, isOthers }]] = reports;
+  assertEquals(said, ["rank 0 has waited 1 s for rank 1 (operation 1, gather of 1 B)", [1]]);
+  assert(isOthers);
   assertMatch(error, /^the run is to stop, and rank 0 has waited \d s for rank 1 \(operation 1/);
 });
 

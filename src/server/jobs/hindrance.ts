@@ -1,5 +1,6 @@
 /** What keeps a job from running though nothing is wrong with it: it is paused, with the reason. */
 import { type DiskFault, diskFault } from "../../files/disk_error.ts";
+import { formatBytes } from "../../text.ts";
 import { ApiError } from "../api_error.ts";
 import type { HindranceCode } from "../store/records.ts";
 
@@ -34,4 +35,12 @@ export function hinderedByDisk(code: DiskFault, message: string): Hindered {
     ? "delete files or models, or make room on the disk"
     : "see to the data folder's disk";
   return { type: "hindered", code, reason: `${message}: ${advice}, then resume the job` };
+}
+
+/** A data folder without room for the `needed` bytes of a job, if they are known. */
+export function noRoom(free: number, needed?: number): Hindered {
+  const need = needed === undefined ? "" : `, the job needs ${formatBytes(needed)}`;
+  const reason = `the data folder may take ${formatBytes(free)} more${need}: ` +
+    "delete files or models, or raise the quota, then resume the job";
+  return { type: "hindered", code: "disk_full", reason };
 }

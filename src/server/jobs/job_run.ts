@@ -2,21 +2,20 @@
 import type { DataFinding, StepEvent, Summary, WarningEvent } from "../../train/events.ts";
 import { isDiskFault } from "../../files/disk_error.ts";
 import { removeAll } from "../../files/remove_all.ts";
-import { formatBytes } from "../../text.ts";
 import { join } from "../../packages/std_path.ts";
 import { newId } from "../store/ids.ts";
 import type { JobRecord } from "../store/records.ts";
 import { folderBytes } from "../storage/data_folder.ts";
 import type { FailureEvent, WorkerEvent } from "../worker/protocol.ts";
 import { forgetCheckpoints } from "./checkpoint_models.ts";
-import { jobEvent } from "./job_events.ts";
+import { jobEvent, message } from "./job_events.ts";
 import type { QueueParts } from "./queue_parts.ts";
 import { recoverJournal, untilFree } from "./recover_journal.ts";
-import { type Hindered, hinderedByDisk, hindranceOf } from "./hindrance.ts";
+import { type Hindered, hinderedByDisk, hindranceOf, noRoom } from "./hindrance.ts";
 import { assertFiles, fileOf } from "./inputs.ts";
 import { type Task, trainingTask } from "./run_options.ts";
 import { inClientTerms } from "./wording.ts";
-import { type Intent, type Outcome, outcomeOf } from "./outcome.ts";
+import { failed, type Intent, leading, type Outcome, outcomeOf } from "./outcome.ts";
 import { type Exit, startTraining, type TrainingProcess } from "./training_process.ts";
 import { unixSeconds } from "../store/unix_seconds.ts";
 
@@ -135,14 +134,27 @@ export class JobRun {
   #outcome(exit: Exit): Outcome {
     const finished = this.#summary && !this.#unrecorded;
     if (this.#hindered && !finished) return this.#hindered;
-    if (this.#failure) {
-      if (this.#failure.code === "internal_error") this.#logFault(exit);
-      return { ...this.#failure, type: "failed" };
+    const failure = this.#failure, asked = this.#asked(exit);
+    if (failure?.follows && asked) this.#noteLeft(failure);
+    else if (failure) {
+      if (failure.code === "internal_error") this.#logFault(exit);
+      return failed(failure);
     }
     if (this.#summary) return { type: "succeeded", summary: this.#summary };
+    return asked ?? { type: "crashed", exit };
+  }
+
+  /** What its end is where someone has asked for one. */
+  #asked({ lost }: Exit): Outcome | undefined {
     if (this.#intent) return { type: "stopped", intent: this.#intent };
-    if (exit.lost !== undefined) return { type: "lost", ...exit.lost };
-    return { type: "crashed", exit };
+    return lost && { type: "lost", ...lost };
+  }
+
+  /** A run that was to stop, and whose processes did not all come to do so: it is at its last save. */
+  #noteLeft(failure: FailureEvent): void {
+    const { job, parts } = this;
+    const text = inClientTerms(failure, job, parts);
+    parts.log.append(job.id, { ...message(text), level: "warn" });
   }
 
   /** A run without a result may have lacked something, whatever its process made of that. */
@@ -193,7 +205,10 @@ export class JobRun {
         await parts.timings?.remember(event.key, event.tiles);
         return;
       case "failure":
-        this.#failure = event;
+        this.#failure = leading(this.#failure, event);
+        return;
+      case "waiting":
+        parts.log.append(job.id, { ...message(event.message), level: "warn" });
         return;
       case "done":
         if (event.interrupted) return;
@@ -280,12 +295,4 @@ async function removeResult(folder: string): Promise<void> {
 function isAboutResuming({ phrase }: WarningEvent): boolean {
   const first = typeof phrase === "object" ? phrase.find((piece) => piece !== "") : undefined;
   return typeof first === "object" && "option" in first && first.option === "resume";
-}
-
-/** `needed` bytes, if that is known. */
-function noRoom(free: number, needed?: number): Hindered {
-  const need = needed === undefined ? "" : `, the job needs ${formatBytes(needed)}`;
-  const reason = `the data folder may take ${formatBytes(free)} more${need}: ` +
-    "delete files or models, or raise the quota, then resume the job";
-  return { type: "hindered", code: "disk_full", reason };
 }

@@ -1,9 +1,11 @@
 /** How an attempt of a job ended. */
+import { phrase } from "../../options/phrase.ts";
 import type { Explanation } from "../../options/user_error.ts";
 import type { Summary } from "../../train/events.ts";
 import { ApiError } from "../api_error.ts";
 import type { ServerLog } from "../server_log.ts";
 import { type Hindered, hindranceOf } from "./hindrance.ts";
+import type { FailureEvent } from "../worker/protocol.ts";
 import type { Exit, Loss } from "./training_process.ts";
 
 /** Why a run should end before its last step. */
@@ -35,4 +37,15 @@ export function outcomeOf(error: unknown, jobId: string, log: ServerLog): Failed
   }
   log.fault(error, { job_id: jobId });
   return { type: "failed", code: "internal_error", message };
+}
+
+/** Of the failures of several processes, the first counts: others often follow from it, or say so. */
+export function leading(first: FailureEvent | undefined, next: FailureEvent): FailureEvent {
+  return first && (!first.follows || next.follows) ? first : next;
+}
+
+/** What the failure of a process means for its job. */
+export function failed({ code, rank, message, hint }: FailureEvent): Failed {
+  const named = rank === undefined ? message : phrase`rank ${rank}: ${message}`;
+  return { type: "failed", code, message: named, ...(hint !== undefined && { hint }) };
 }

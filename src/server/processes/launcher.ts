@@ -15,13 +15,28 @@ export interface Launching {
   readonly size: number;
 }
 
-/**
- * Open MPI refuses to start anything as root, as a server in a container runs: it is to guard people
- * from themselves, and here it starts nothing but our own process.
- */
+/** Schedulers whose allocations Open MPI would take as the machines to start processes on. */
+const SCHEDULERS = "^slurm,tm,pbs,gridengine,lsf,alps,loadleveler,pals,flux";
+
 export const LAUNCHER_ENVIRONMENT: Readonly<Record<string, string>> = {
+  // Open MPI refuses to start anything as root, as a server in a container runs: it is to guard people
+  // from themselves, and here it starts nothing but our own process.
   OMPI_ALLOW_RUN_AS_ROOT: "1",
   OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1",
+  // The processes of a job stay on this machine, whatever hosts the server's surroundings name: to
+  // Open MPI 4, and to the PRRTE of Open MPI 5.
+  OMPI_MCA_orte_default_hostfile: "none",
+  OMPI_MCA_ras: SCHEDULERS,
+  OMPI_MCA_plm: "isolated",
+  PRTE_MCA_prte_default_hostfile: "none",
+  PRTE_MCA_ras: SCHEDULERS,
+};
+
+/** On no other machine, as {@link LAUNCHER_ENVIRONMENT} has it. */
+const HERE: Readonly<Record<MpiFamily, (size: number) => readonly string[]>> = {
+  // It would start no more processes than the machine has cores.
+  openmpi: (size) => ["--host", `localhost:${size}`, "--oversubscribe"],
+  mpich: () => ["-launcher", "fork", "-rmk", "user", "-hosts", "localhost"],
 };
 
 let found: Launcher | undefined;
@@ -34,8 +49,7 @@ export function findLauncher(): Launcher {
 /** The words before a command that start it in so many processes on this machine. */
 export function launchingWords({ launcher: { program, family }, size }: Launching): string[] {
   const [first, ...words] = launcherWords({ family, size }, program);
-  // It would start no more processes than the machine has cores.
-  return [first, ...family === "openmpi" ? ["--oversubscribe"] : [], ...words];
+  return [first, ...HERE[family](size), ...words];
 }
 
 function firstThere(): Launcher {

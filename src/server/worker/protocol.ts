@@ -34,10 +34,20 @@ export type FailureCode =
   | "invalid_run"
   | "internal_error";
 
-/** The last line on stdout if the run does not end with `done`. */
+/** A line on stdout if the run does not end with `done`: the last, but for those of other processes. */
 export interface FailureEvent extends Explanation {
   readonly type: "failure";
   readonly code: FailureCode;
+  /** Of several processes: the one that failed, unless it is the run itself that cannot be. */
+  readonly rank?: number;
+  /** Another process has failed, or does not come. */
+  readonly follows?: true;
+}
+
+/** One of several processes has waited for others for long. */
+export interface WaitingEvent {
+  readonly type: "waiting";
+  readonly message: string;
 }
 
 /** What was timed for this job, for those that follow: its process may write to its folder alone. */
@@ -54,13 +64,14 @@ export interface FetchingEvent {
   readonly share: number;
 }
 
-/** A preparation, a progress and timings are of the moment: the journal has none of them. */
+/** A preparation, a progress, a wait and timings are of the moment: the journal has none of them. */
 export type WorkerEvent =
   | TrainingEvent
   | PreparationEvent
   | ProgressEvent
   | TimingsEvent
   | FetchingEvent
+  | WaitingEvent
   | FailureEvent;
 
 /** In the job's folder: the run's events, in case the server does not receive them. */

@@ -1,7 +1,7 @@
 /**
  * The process that trains one job: a task on stdin, events on stdout, one JSON object per line. It
  * uses the GPU, so that a driver crash takes down only this process. Of several that train a job
- * together, the first alone reads and reports.
+ * together, the first alone reads and reports; the others say what they fail at.
  *
  * @module
  */
@@ -11,6 +11,7 @@ import { GpuError, OutOfMemoryError } from "../../gpu/errors.ts";
 import { UserError } from "../../options/user_error.ts";
 import { Gpu } from "../../gpu/gpu.ts";
 import { openRanks } from "../../parallel/open_ranks.ts";
+import { OtherRankError } from "../../parallel/other_rank_error.ts";
 import { ALONE, type Ranks } from "../../parallel/ranks.ts";
 import { reportedRun } from "../../report/reported_run.ts";
 import { saveCheckpointModel } from "../../train/checkpoint_model.ts";
@@ -32,8 +33,12 @@ import {
 } from "./protocol.ts";
 import { endWithParent, receiveTask } from "./task.ts";
 
-/** Milliseconds in which the first of several processes reports what has failed, before all are ended. */
+/** Milliseconds in which another of several processes says what has failed, before all are ended. */
 const REPORT_MS = 2000;
+/** What fails on a card rather than in a run. */
+const OF_CARDS: readonly FailureCode[] = ["gpu_error", "insufficient_gpu_memory"];
+
+const NEW_LINE = [0x0a];
 
 let ranks: Ranks = ALONE, isHeard = true;
 
@@ -117,21 +122,33 @@ function ofServer(known: TrainingTask["timings"] = {}): Timings {
   };
 }
 
-/** Sends an event to the server; if that is gone, the journal has it. */
+/** Sends an event of the run to the server; if that is gone, the journal has it. */
 function send(event: WorkerEvent): void {
+  if (ranks.rank === 0) tell(event);
+}
+
+/** Sends what any of several processes has to say. */
+function tell(event: WorkerEvent): void {
   // A launcher that cannot pass on what it is given ends the run.
-  if (!isHeard || ranks.rank > 0) return;
+  if (!isHeard) return;
+  const line = jsonLine(event);
   try {
-    for (let line = jsonLine(event); line.length;) {
-      line = line.subarray(Deno.stdout.writeSync(line));
-    }
+    // What others say may come into the middle of a line of the first.
+    let rest = ranks.rank === 0 ? line : new Uint8Array([...NEW_LINE, ...line]);
+    while (rest.length) rest = rest.subarray(Deno.stdout.writeSync(rest));
   } catch (error) {
     if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
   }
 }
 
+/** Of those that wait for the same others, the first says so. */
+function onWait(message: string, missing: readonly number[]): void {
+  const { rank } = ranks;
+  if (missing.filter((other) => other < rank).length === rank) tell({ type: "waiting", message });
+}
+
 function fail(error: unknown): never {
-  send(failureOf(error));
+  tell(failureOf(error));
   Deno.exit(1);
 }
 
@@ -145,10 +162,13 @@ function failureOf(error: unknown): FailureEvent {
       : error instanceof UserError
       ? "invalid_run"
       : "internal_error");
+  const { rank, size } = ranks, isOfRank = size > 1 && (rank > 0 || OF_CARDS.includes(code));
   if (code === "internal_error") console.error(stack ?? error);
   return {
     type: "failure",
     code,
+    ...(isOfRank && { rank }),
+    ...(error instanceof OtherRankError && { follows: true }),
     ...(error instanceof UserError ? error.explanation : { message }),
   };
 }
@@ -158,7 +178,7 @@ if (isProgram(import.meta)) {
   Deno.addSignalListener("SIGINT", () => {});
   const controller = new AbortController(), { signal } = controller;
   try {
-    ranks = openRanks({ signal });
+    ranks = openRanks({ signal, onWait });
     if (ranks.size > 1) endWithParent();
     const { task, orders } = await receiveTask(ranks);
     if (orders) void heed(orders, controller);
@@ -167,10 +187,8 @@ if (isProgram(import.meta)) {
     else await train(task, signal);
     await ranks.close();
   } catch (error) {
-    if (ranks.rank > 0) {
-      console.error(`rank ${ranks.rank}: ${(error as Error).stack}`);
+    if (error instanceof OtherRankError) {
       await new Promise((resolve) => setTimeout(resolve, REPORT_MS));
-      Deno.exit(1);
     }
     fail(error);
   }

@@ -1,8 +1,13 @@
 /** MPI's launcher, as far as it may be run. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path";
-import { findMpirun } from "../../../src/host/find_mpi.ts";
-import { launchingWords } from "../../../src/server/processes/launcher.ts";
+import { existsSync } from "node:fs";
+import { findMpirun, LAUNCHERS } from "../../../src/host/find_mpi.ts";
+import {
+  type Launcher,
+  LAUNCHER_ENVIRONMENT,
+  launchingWords,
+} from "../../../src/server/processes/launcher.ts";
 import { mpiTest } from "../../parallel/support.ts";
 
 const PROGRAM = fromFileUrl(import.meta.resolve("./find_launcher.ts"));
@@ -27,9 +32,51 @@ mpiTest("the machine's launcher is found where it may be run", async () => {
   assertEquals(await found(`--allow-run=${mpirun}`), `${mpirun} openmpi`);
 });
 
-Deno.test("Open MPI's launcher is told what MPICH's does by itself", () => {
-  const words = (family: "openmpi" | "mpich") =>
-    launchingWords({ launcher: { program: "/bin/mpirun", family }, size: 3 }).join(" ");
-  assertEquals(words("openmpi"), "/bin/mpirun --oversubscribe --bind-to none -n 3");
-  assertEquals(words("mpich"), "/bin/mpirun -n 3");
+/** An allocation of Slurm's, of machines that there are not. */
+const ALLOCATION = {
+  SLURM_JOBID: "7",
+  SLURM_JOB_ID: "7",
+  SLURM_NODELIST: "elsewhere,other",
+  SLURM_JOB_NODELIST: "elsewhere,other",
+  SLURM_TASKS_PER_NODE: "2(x2)",
+  SLURM_NNODES: "2",
+};
+
+async function hostsOf(launcher: Launcher, surroundings: Record<string, string>) {
+  const [program, ...args] = launchingWords({ launcher, size: 2 });
+  const { code, stdout, stderr } = await new Deno.Command(program, {
+    args: [...args, "hostname"],
+    env: { ...surroundings, ...LAUNCHER_ENVIRONMENT },
+  }).output();
+  const [hosts, error] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  assertEquals([code, error], [0, ""]);
+  return hosts.trim().split("\n");
+}
+
+mpiTest("processes stay on this machine, whatever hosts its surroundings name", async () => {
+  const hosts = await Deno.makeTempFile();
+  await Deno.writeTextFile(hosts, "elsewhere.invalid\n");
+  const surroundings = [ALLOCATION, {
+    OMPI_MCA_orte_default_hostfile: hosts,
+    PRTE_MCA_prte_default_hostfile: hosts,
+    HYDRA_HOST_FILE: hosts,
+  }];
+  try {
+    for (const { program, family } of launchers()) {
+      for (const each of surroundings) {
+        assertEquals(await hostsOf({ program, family }, each), Array(2).fill(Deno.hostname()));
+      }
+    }
+  } finally {
+    await Deno.remove(hosts);
+  }
 });
+
+/** Open MPI's, and MPICH's where that is there too. */
+function launchers(): Launcher[] {
+  const mpich = LAUNCHERS.at(-1)!, isThere = existsSync(mpich);
+  return [
+    { program: findMpirun()!, family: "openmpi" },
+    ...isThere ? [{ program: mpich, family: "mpich" } as const] : [],
+  ];
+}
