@@ -120,7 +120,7 @@ export interface Mpi {
 
 /** Opens and initialises the library. Throws a {@link UserError} where it is missing or forbidden. */
 export function openMpi(family: MpiFamily, size: number): Mpi {
-  const { library, path } = load(family), { symbols } = library;
+  const { library, path } = openLibrary(family), { symbols } = library;
   const number = new Int32Array(1);
   symbols.MPI_Init_thread(null, null, THREAD_SERIALIZED, number);
   if (number[0] < THREAD_SERIALIZED) {
@@ -147,8 +147,11 @@ export function libraryPlaces(family: MpiFamily): string[] {
   return (FOLDERS[os] ?? []).flatMap((folder) => names.map((name) => `${folder}/${name}`));
 }
 
-/** By its name, as the loader finds it, or where Deno may only open what is named, by its path. */
-function load(family: MpiFamily): { library: Library; path: string } {
+/**
+ * By its name, as the loader finds it, or where Deno may only open what is named, by its path. Throws a
+ * {@link UserError} where it is missing or forbidden.
+ */
+export function openLibrary(family: MpiFamily): { library: Library; path: string } {
   const { os } = Deno.build, names = LIBRARIES[family][os] ?? [];
   const paths = libraryPlaces(family);
   const isAllowed = (path?: string) =>
@@ -160,7 +163,7 @@ function load(family: MpiFamily): { library: Library; path: string } {
       // It is not there, or lacks what every MPI has.
     }
   }
-  const forbidden = isAllowed() ? undefined : paths.find(exists);
+  const forbidden = paths.find((path) => !isAllowed(path) && exists(path));
   if (forbidden) return { library: permitted(forbidden), path: forbidden };
   throw new UserError(
     `${NAMES[family]} started this process with others, and its library was not found: ` +

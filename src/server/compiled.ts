@@ -7,6 +7,7 @@ import { childModule, dropPermissions } from "./processes/own_program.ts";
 /** Imported by name, so that `deno compile` includes them. */
 const PROGRAMS: Readonly<Record<string, () => Promise<unknown>>> = {
   "./processes/probe_process.ts": () => import("./processes/probe_process.ts"),
+  "./processes/mpi_process.ts": () => import("./processes/mpi_process.ts"),
   "./files/check_records_process.ts": () => import("./files/check_records_process.ts"),
   "./admission/model_facts_process.ts": () => import("./admission/model_facts_process.ts"),
   "./admission/rehearsal_process.ts": () => import("./admission/rehearsal_process.ts"),

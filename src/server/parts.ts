@@ -14,7 +14,7 @@ import { Rehearsal } from "./admission/rehearsal.ts";
 import { ModelFolder } from "./models/model_folder.ts";
 import type { ServerOptions } from "./options.ts";
 import { assertPermissible } from "./processes/deno_process.ts";
-import { findLauncher } from "./processes/launcher.ts";
+import { findLauncher } from "./processes/find_launcher.ts";
 import { probeCards, probeDevice } from "./processes/probe.ts";
 import { ServerMetrics } from "./http/prometheus.ts";
 import { ownPlaces } from "./jobs/slots.ts";

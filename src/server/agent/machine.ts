@@ -3,7 +3,7 @@ import { join } from "../../packages/std_path.ts";
 import { writeAtomically } from "../../files/atomic.ts";
 import { isThere } from "../../files/stat.ts";
 import { VERSION } from "../../product.ts";
-import { findLauncher } from "../processes/launcher.ts";
+import { findLauncher } from "../processes/find_launcher.ts";
 import type { OwnWorker } from "../services.ts";
 
 export interface Machine {

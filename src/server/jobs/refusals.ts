@@ -1,7 +1,7 @@
 /** What is asked of a job, or of the server, that cannot be. */
 import { counted } from "../../text.ts";
 import { ApiError } from "../api_error.ts";
-import { findLauncher } from "../processes/launcher.ts";
+import { findLauncher } from "../processes/find_launcher.ts";
 import type { JobRecord } from "../store/records.ts";
 import { Hindrance } from "./hindrance.ts";
 

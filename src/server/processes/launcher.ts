@@ -1,8 +1,5 @@
-/** MPI's launcher, which starts the processes of a job that trains in several. */
-import { LAUNCHERS } from "../../host/find_mpi.ts";
-import { UserError } from "../../options/user_error.ts";
+/** How MPI's launcher is told to start the processes of a job that trains in several. */
 import { launcherWords, type MpiFamily } from "../../parallel/launch.ts";
-import { INSTALL } from "../../parallel/mpi_library.ts";
 
 export interface Launcher {
   readonly program: string;
@@ -39,53 +36,8 @@ const HERE: Readonly<Record<MpiFamily, (size: number) => readonly string[]>> = {
   mpich: () => ["-launcher", "fork", "-rmk", "user", "-hosts", "localhost"],
 };
 
-let found: Launcher | undefined;
-
-/** Asked once. Throws a {@link UserError} that says what to install, or what to permit. */
-export function findLauncher(): Launcher {
-  return found ??= firstThere();
-}
-
 /** The words before a command that start it in so many processes on this machine. */
 export function launchingWords({ launcher: { program, family }, size }: Launching): string[] {
   const [first, ...words] = launcherWords({ family, size }, program);
   return [first, ...HERE[family](size), ...words];
-}
-
-function firstThere(): Launcher {
-  for (const program of LAUNCHERS.filter(mayRun)) {
-    const family = familyOf(program);
-    if (family) return { program, family };
-  }
-  const starts = "MPI's launcher starts the processes of such a job, and";
-  if (mayRun()) throw new UserError(`${starts} there is none here: ${INSTALL.openmpi}`);
-  throw new UserError(
-    `${starts} it may not be run: add --allow-run="${Deno.execPath()},mpirun" (if there is none, ` +
-      `${INSTALL.openmpi})`,
-  );
-}
-
-/** Any program, unless one is given. */
-function mayRun(command?: string): boolean {
-  return Deno.permissions.querySync({ name: "run", command }).state === "granted";
-}
-
-/** Undefined if it does not start. */
-function familyOf(program: string): MpiFamily | undefined {
-  try {
-    const { stdout } = new Deno.Command(program, {
-      args: ["--version"],
-      env: LAUNCHER_ENVIRONMENT,
-      stdout: "piped",
-      stderr: "null",
-    }).outputSync();
-    const text = new TextDecoder().decode(stdout);
-    return /Open ?MPI|OpenRTE|PRRTE/i.test(text)
-      ? "openmpi"
-      : /HYDRA|MPICH|Intel\(R\) MPI/i.test(text)
-      ? "mpich"
-      : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -3,6 +3,8 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { existsSync } from "node:fs";
 import { findMpirun, LAUNCHERS } from "../../../src/host/find_mpi.ts";
+import { denoProcess } from "../../../src/server/processes/deno_process.ts";
+import { libraryPlaces } from "../../../src/parallel/mpi_library.ts";
 import {
   type Launcher,
   LAUNCHER_ENVIRONMENT,
@@ -12,24 +14,46 @@ import { mpiTest } from "../../parallel/support.ts";
 
 const PROGRAM = fromFileUrl(import.meta.resolve("./find_launcher.ts"));
 
-async function found(permission: string): Promise<string> {
+async function found(programs: string, ...args: string[]): Promise<string> {
   const { stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--no-prompt", "--no-check", permission, PROGRAM],
+    args: [
+      ...["run", "--quiet", "--no-prompt", "--no-check"],
+      `--allow-run=${[Deno.execPath(), programs]}`,
+      PROGRAM,
+      ...args,
+    ],
   }).output();
   return new TextDecoder().decode(stdout).trim();
 }
 
 Deno.test("without a launcher, or the permission to run it, it is said what to do", async () => {
   assertMatch(
-    await found(`--allow-run=${Deno.execPath()}`),
+    await found("elsewhere"),
     /^MPI's launcher .*, and it may not be run: add --allow-run=".*deno.*,mpirun" \(if there is none, install Open MPI: /,
   );
 });
 
 mpiTest("the machine's launcher is found where it may be run", async () => {
-  assertMatch(await found("--allow-run=mpirun"), /^mpirun (openmpi|mpich)$/);
+  assertMatch(await found("mpirun"), /^mpirun (openmpi|mpich)$/);
   const mpirun = findMpirun()!;
-  assertEquals(await found(`--allow-run=${mpirun}`), `${mpirun} openmpi`);
+  assertEquals(await found(mpirun), `${mpirun} openmpi`);
+  assertMatch(
+    await found(mpirun, "without a library"),
+    /mpirun\S* would start .*, which find its library in none of \/.*: install Open MPI: [^\n]*$/,
+  );
+});
+
+mpiTest("the library is opened where that is allowed", async () => {
+  const program = import.meta.resolve("../../../src/server/processes/mpi_process.ts");
+  const opens = async (ffi: readonly string[]) => {
+    const { success, stderr } = await denoProcess(program, { ffi }, { args: ["openmpi"] }).output();
+    return [success, new TextDecoder().decode(stderr)] as const;
+  };
+  const places = libraryPlaces("openmpi");
+  assertEquals((await opens(places))[0], true);
+  const [elsewhere, error] = await opens(places.map((path) => `${path}.missing`));
+  assertEquals(elsewhere, false);
+  assertMatch(error, /it may not open the library/);
 });
 
 /** An allocation of Slurm's, of machines that there are not. */
