@@ -41,6 +41,8 @@ interface Request {
   /** Bytes whose copies the queue has, and those that have come. */
   given: number;
   come: number;
+  /** Nothing more of it is read. */
+  failed: boolean;
   readonly done: () => void;
   readonly fail: (error: unknown) => void;
 }
@@ -87,7 +89,7 @@ export class ReadBack {
     from.assertHeld();
     if (into.length) {
       const { promise, resolve: done, reject: fail } = Promise.withResolvers<void>();
-      this.#queue.push({ from, into, given: 0, come: 0, done, fail });
+      this.#queue.push({ from, into, given: 0, come: 0, failed: false, done, fail });
       this.#schedule();
       await promise;
     }
@@ -137,8 +139,7 @@ export class ReadBack {
       try {
         from.assertHeld();
       } catch (error) {
-        this.#queue.shift();
-        request.fail(error);
+        this.#fail(request, error);
         continue;
       }
       const length = Math.min(staging.size - used, into.length - start);
@@ -156,18 +157,26 @@ export class ReadBack {
       await this.#map(staging, used, copies[0].request.from.name);
       const mapped = new Uint8Array(staging.getMappedRange(0, used));
       for (const { request, at, start, length } of copies) {
+        if (request.failed) continue;
         request.into.set(mapped.subarray(at, at + length), start);
         request.come += length;
         if (request.come === request.into.length) request.done();
       }
       staging.unmap();
     } catch (error) {
-      for (const { request } of copies) request.fail(error);
+      for (const { request } of copies) this.#fail(request, error);
     }
     this.#inFlight--;
     this.#free.push(staging);
     this.submit();
     if (!this.#inFlight) this.#releaseUnused();
+  }
+
+  #fail(request: Request, error: unknown): void {
+    request.failed = true;
+    request.fail(error);
+    const place = this.#queue.indexOf(request);
+    if (place >= 0) this.#queue.splice(place, 1);
   }
 
   async #map(staging: GPUBuffer, bytes: number, name: string): Promise<void> {
