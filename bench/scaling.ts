@@ -12,7 +12,7 @@ import { fromFileUrl } from "../src/packages/std_path.ts";
 import { PIECE_BYTES, type WireFormat } from "../src/parallel/ranks.ts";
 import { markdownTable } from "../src/report/markdown.ts";
 import { buildTraining, type Training } from "../src/train/build.ts";
-import { bytesPerStep, LEAST_BYTES } from "../src/train/exchange.ts";
+import { bytesPerStep, WITHIN } from "../src/train/exchange.ts";
 import { bytesPerMeeting } from "../src/train/local_steps.ts";
 import { memoryOptions } from "../src/train/memory_options.ts";
 import { trainingShape } from "../src/train/method.ts";
@@ -129,13 +129,14 @@ class Travel {
   #arrived = 0;
   #waiting: { readonly bytes: number; readonly read: number } | undefined;
 
-  constructor(private readonly travels: (bytes: number) => number) {}
+  constructor(private readonly network: (bytes: number) => number) {}
 
   /** Asks for a piece when the card is ready for that; returns when it goes on. */
   begin(bytes: number, ready: number): number {
     const asked = Math.max(ready, this.#arrived) + bytes / COPY;
-    this.#depart(asked);
-    this.#waiting = { bytes, read: asked + READ_SECONDS + bytes / READ };
+    const read = asked + READ_SECONDS + bytes / READ;
+    this.#depart(asked, read);
+    this.#waiting = { bytes, read };
     return asked;
   }
 
@@ -145,11 +146,15 @@ class Travel {
     return this.#arrived;
   }
 
-  /** The last piece travels once the next one is asked for. */
-  #depart(from = 0): void {
+  /**
+   * The last piece travels once the next one is asked for, and is added up once that is read: a process
+   * does either on one thread.
+   */
+  #depart(from = 0, free = 0): void {
     if (!this.#waiting) return;
     const { bytes, read } = this.#waiting;
-    this.#arrived = Math.max(from, this.#arrived, read) + this.travels(bytes);
+    const there = Math.max(from, this.#arrived, read) + this.network(bytes);
+    this.#arrived = Math.max(there, free) + bytes / HOST;
     this.#waiting = undefined;
   }
 }
@@ -160,15 +165,13 @@ function secondsOf(
   { bits, latency }: Network,
   compute: number,
 ): number {
-  const travel = new Travel((bytes) =>
-    MESSAGES * latency + 8 * bytes * (sent / held) / bits + bytes / HOST
-  );
+  const travel = new Travel((bytes) => MESSAGES * latency + 8 * bytes * (sent / held) / bits);
   let card = within.length ? compute / 3 : compute, complete = 0, left = held;
   const pieces: number[] = [];
   for (const { bytes, share } of within) {
     card += share * compute * 2 / 3;
     complete += bytes;
-    if (complete >= LEAST_BYTES) {
+    if (complete >= WITHIN.leastBytes) {
       for (; complete > 0; complete -= pieces.at(-1)!) {
         pieces.push(Math.min(complete, PIECE_BYTES));
       }

@@ -299,7 +299,8 @@ export class KernelPass {
     if (!done) return;
     this.submit();
     // A lost device is reported by whoever reads from it.
-    const notify = () => void this.gpu.device.queue.onSubmittedWorkDone().then(done, () => {});
+    const notify = () =>
+      void this.gpu.device.queue.onSubmittedWorkDone().then(() => done(), () => {});
     this.gpu.enqueue(notify, this.#overwrites);
   }
 

@@ -5,6 +5,7 @@ export type WatchedPart = "forward" | "backward" | "refresh";
 
 /**
  * Called as the `index`-th of `count` layers or refreshes is recorded, from 1, in the order of the
- * part; returns what is called once the GPU has done it.
+ * part; returns what is called once the GPU has done it: with `more` of a layer that is seen only together
+ * with the next one.
  */
-export type Watch = (part: WatchedPart, index: number, count: number) => () => void;
+export type Watch = (part: WatchedPart, index: number, count: number) => (more?: boolean) => void;

@@ -18,8 +18,11 @@ import {
   sumsToKeepers,
 } from "./share_exchange.ts";
 
-/** A read of less is not worth the card's pause, and the 10 ms that Deno sleeps after it. */
-export const LEAST_BYTES = 8 << 20;
+/**
+ * Bytes of complete gradients with whose sums ranks begin while the backward pass goes on: a read of less
+ * is not worth the card's pause, and the 10 ms that Deno sleeps after it. Tests set it.
+ */
+export const WITHIN = { leastBytes: 8 << 20 };
 
 export class Exchange {
   readonly #passage: Passage;
@@ -28,6 +31,7 @@ export class Exchange {
   /** Of gradients: to all ranks, or each to its keeper. */
   readonly #summing: Passing;
   readonly #sumsToKeepers: boolean;
+  #isAbandoned = false;
 
   constructor(
     gpu: Gpu,
@@ -35,8 +39,8 @@ export class Exchange {
     readonly ranks: Ranks,
     /** In which gradients travel. */
     private readonly format: WireFormat,
-    /** Of complete gradients, to begin with their sums while the backward pass goes on. */
-    readonly leastBytes = LEAST_BYTES,
+    /** See {@link WITHIN}. */
+    readonly leastBytes = WITHIN.leastBytes,
   ) {
     this.#passage = new Passage(gpu);
     const { shares } = training.optimizer.shape;
@@ -74,11 +78,15 @@ export class Exchange {
     return this.#passage.begin(piece, this.#summing);
   }
 
-  /** Ends what has begun; then sums what is left of a step, in pieces and not, and its loss. */
+  /**
+   * Ends what has begun; then sums what is left of a step, in pieces and not, and its loss. `onRead` is
+   * called once something of that has been read, so that the card has done all that it was given.
+   */
   async finishSums(
     pieces: readonly (readonly Part[])[],
     gradients: readonly Part[],
     lossIndex: number,
+    onRead: () => void,
   ): Promise<void> {
     const loss = { tensor: this.training.losses, start: 4 * lossIndex, bytes: 4 };
     // It is not rounded, and belongs to no rank.
@@ -86,13 +94,24 @@ export class Exchange {
     const { size } = this.ranks, rest = together ? [...gradients, loss] : gradients;
     const last = this.#sumsToKeepers ? inRounds(rest, size) : inPieces(rest, mostOf(size));
     await this.#passage.end();
-    await this.#passage.pass([...pieces, ...last], this.#summing);
+    await this.#passage.pass([...pieces, ...last], this.#summing, onRead);
     if (!together) await this.#passage.pass([[loss]], this.#toAll("float32"));
   }
 
-  /** After a failure: waits for what is on its way. */
-  abandon(): Promise<void> {
-    return this.#passage.abandon();
+  /** After a failure within a step, after which the others are anywhere; see {@link Passage.abandon}. */
+  abandon(): void {
+    this.#isAbandoned = true;
+    this.#passage.abandon();
+  }
+
+  /** Whether a step has failed. */
+  get isAbandoned(): boolean {
+    return this.#isAbandoned;
+  }
+
+  /** Whether a refresh has anything that rank 0 must give to the others. */
+  gives(refresh: StepRefresh | undefined): boolean {
+    return sharedTensors(this.training, refresh).length > 0;
   }
 
   /** Gives the subspaces that rank 0 has refreshed, and their similarities, to the others. */

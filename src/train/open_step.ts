@@ -83,7 +83,7 @@ export function openStep(
   const gradScale = divisor ? 1 / divisor : 1;
   const count = own.length;
   // The subspaces that the first micro-batch chooses travel before any gradient.
-  const sumsWithin = !groups && (count > 1 || !optimizer.refreshes.now);
+  const sumsWithin = !groups && (count > 1 || !exchange?.gives(optimizer.refreshes.now));
   const begin = (index: number) => {
     optimizer.beginMicroBatch(index);
     const at = { step, rates }, { restarts } = optimizer;

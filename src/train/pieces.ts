@@ -53,24 +53,29 @@ export interface Passing {
 
 export class Passage {
   /** What pieces travel through in turn, made when it is needed and kept for the next step. */
-  readonly #buffers = [new Uint8Array(0), new Uint8Array(0)];
+  #buffers = [new Uint8Array(0), new Uint8Array(0)];
   #begun = 0;
   /** Lets the piece travel that was asked for last, which it does once the next one is asked for. */
   #depart: (() => Promise<void>) | undefined;
   /** The way of the piece before it. */
   #travelling: Promise<void> = Promise.resolve();
 
-  constructor(private readonly gpu: Gpu) {
-    gpu.readAtOnce(PIECE_BYTES);
-  }
+  constructor(private readonly gpu: Gpu) {}
 
-  /** All of these pieces. */
-  async pass(pieces: readonly (readonly Part[])[], passing: Passing): Promise<void> {
+  /** All of these pieces; `onRead` is called once one of them has been read. */
+  async pass(
+    pieces: readonly (readonly Part[])[],
+    passing: Passing,
+    onRead: () => void = () => {},
+  ): Promise<void> {
     try {
-      for (const piece of pieces) await this.begin(piece, passing);
+      for (const piece of pieces) {
+        const { read } = await this.begin(piece, passing);
+        void read.then(onRead, () => {}); // a fault is the piece's
+      }
       await this.end();
     } catch (error) {
-      await this.abandon();
+      this.abandon();
       throw error;
     }
   }
@@ -86,6 +91,7 @@ export class Passage {
   ): Promise<{ readonly read: Promise<unknown> }> {
     await this.#travelling;
     const bytes = this.#room(bytesOf(piece)), parts = inOrder(bytes, piece);
+    this.gpu.readAtOnce(bytes.length);
     const read = Promise.all(
       parts.filter(reads).map(({ tensor, start, range }) =>
         this.gpu.readInto(tensor, range, start)
@@ -93,9 +99,12 @@ export class Passage {
     );
     read.catch(() => {}); // reported when it is waited for
     this.#next();
+    const buffers = this.#buffers, isAbandoned = () => this.#buffers !== buffers;
     this.#depart = async () => {
       await read;
+      if (isAbandoned()) return;
       await exchange(bytes, piece);
+      if (isAbandoned()) return;
       for (const { tensor, into, start, range } of parts.filter(writes)) {
         this.gpu.write(into ?? tensor, range, start);
       }
@@ -110,11 +119,15 @@ export class Passage {
     await this.#travelling;
   }
 
-  /** After a failure: waits for what is on its way, and forgets the rest. */
-  async abandon(): Promise<void> {
+  /**
+   * After a failure: forgets what has not left, and writes nothing of what comes. What is on its way others
+   * may keep for as long as they do not come, so it is the next piece that waits for it; and what is still
+   * read fills buffers that nothing uses any more.
+   */
+  abandon(): void {
     this.#depart = undefined;
-    await this.#travelling.catch(() => {}); // it is reported already, or came after what is
-    this.#travelling = Promise.resolve();
+    this.#travelling = this.#travelling.catch(() => {}); // it is reported already, or came after what is
+    this.#buffers = [new Uint8Array(0), new Uint8Array(0)];
   }
 
   /** Lets what was read last travel. */

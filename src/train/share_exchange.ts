@@ -111,6 +111,9 @@ export function inRounds(parts: readonly Part[], size: number): Part[][] {
     (_, rank) => inPieces(parts.filter(({ keeper }) => keeper === rank), most),
   );
   const rounds = Math.max(...shares.map(({ length }) => length));
+  if (bytesOf(shares.flat(2)) !== bytesOf(parts)) {
+    throw new Error(`inRounds: each part must have one of ${size} ranks as its keeper`);
+  }
   return Array.from({ length: rounds }, (_, round) => shares.flatMap((own) => own[round] ?? []));
 }
 

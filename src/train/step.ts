@@ -114,7 +114,7 @@ export class RecordedStep {
       await this.#give(this.#parts(1, count), undefined);
       await sum.finish();
     } catch (error) {
-      await exchange.abandon();
+      exchange.abandon();
       throw error;
     }
     if (optimizer.goesByGroups) return { end: "submitted" };

@@ -21,7 +21,7 @@ export class StepSum {
   /** Pieces that have no place yet. */
   readonly #waiting: Part[][] = [];
   /** What is to be told once the card has done all that it was given. */
-  readonly #passed: (() => void)[] = [];
+  readonly #passed: ReturnType<Watch>[] = [];
 
   constructor(
     private readonly pass: KernelPass,
@@ -60,7 +60,7 @@ export class StepSum {
 
   async #begin(piece: readonly Part[]): Promise<void> {
     const passed = this.#passed.splice(0), { read } = await this.exchange.beginSum(piece);
-    void read.then(() => passed.forEach((done) => done()), () => {}); // a fault is the sum's
+    void read.then(() => tell(passed), () => {}); // a fault is the sum's
   }
 
   /**
@@ -81,7 +81,13 @@ export class StepSum {
     const { states, goesByGroups } = this.training.optimizer;
     const others = goesByGroups ? [] : states.filter((state) => !this.#added.has(state));
     const rest = [...this.#complete, ...others.map(gradientPart)];
-    await this.exchange.finishSums(this.#waiting, rest, this.lossIndex);
-    for (const done of this.#passed.splice(0)) done();
+    const told = () => tell(this.#passed.splice(0));
+    await this.exchange.finishSums(this.#waiting, rest, this.lossIndex, told);
+    told();
   }
+}
+
+/** Of layers that are seen at once. */
+function tell(passed: readonly ReturnType<Watch>[]): void {
+  for (const [index, done] of passed.entries()) done(index < passed.length - 1);
 }

@@ -18,6 +18,13 @@ export interface StepExtent {
 /** A pass is taken to be at most so much faster than the last of its kind. */
 const LEAST_OF_LAST = 0.7;
 
+/** When a layer was done, and after how many refreshes. */
+interface Moment {
+  readonly ms: number;
+  readonly layer: number;
+  readonly refreshed: number;
+}
+
 export class StepWatch {
   /** The passes that are not complete. */
   readonly #passes: PassKind[];
@@ -28,11 +35,12 @@ export class StepWatch {
   #layers = 0;
   /** Refreshes done. */
   #refreshed = 0;
-  /**
-   * When the pass's first layer was done, after how many refreshes: before it not all is a layer's;
-   * and what a layer of such a pass took until then.
-   */
-  #since: { ms: number; refreshed: number; layer?: number } = { ms: 0, refreshed: 0 };
+  /** When the first layer of this pass was seen to be done: before it not all is a layer's. */
+  #since: Moment | undefined;
+  /** What a layer of such a pass took until then. */
+  #known: number | undefined;
+  /** When the pass before it ended. */
+  #ended: Moment | undefined;
   /** Milliseconds of a layer with its refreshes in this pass, while none without was ever timed. */
   #together: number | undefined;
 
@@ -56,36 +64,39 @@ export class StepWatch {
     this.#passes = Array(extent.microBatches).fill(["forward", "backward"]).flat();
   }
 
-  readonly watch: Watch = (part, index, count) => () => {
+  readonly watch: Watch = (part, index, count) => (more = false) => {
     this.#done++;
     if (part === "refresh") {
       this.#refreshed++;
       const layer = this.#passes.length ? this.#layer + 1 : undefined;
       if (!layer) this.#refresh();
       this.#say({ part, layer, subspace: index, subspaces: count });
-    } else {
-      this.#pass(index, count);
+    } else if (!more) {
+      const here = { ms: this.now(), layer: index, refreshed: this.#refreshed };
+      this.#pass(here, count);
       this.#say({ part, layer: index });
       if (index < count) return;
       this.#passes.shift();
       this.#layer = 0;
+      this.#since = undefined;
+      this.#ended = { ...here, layer: 0 };
       this.#together = undefined;
     }
   };
 
-  #pass(layer: number, layers: number): void {
-    [this.#layer, this.#layers] = [layer, layers];
-    if (layer === 1) {
-      const known = this.times[this.#passes[0]];
-      this.#since = { ms: this.now(), refreshed: this.#refreshed, layer: known };
-      return;
-    }
-    const { times } = this, passed = layer - 1, refreshed = this.#refreshed - this.#since.refreshed;
-    const elapsed = this.now() - this.#since.ms;
+  #pass(here: Moment, layers: number): void {
+    const { times } = this, kind = this.#passes[0];
+    [this.#layer, this.#layers] = [here.layer, layers];
+    // Where all of a pass are seen at once, what comes before the first counts with them.
+    const from = this.#since ?? (here.layer === layers ? this.#ended : undefined);
+    if (!this.#since) [this.#since, this.#known] = [here, times[kind]];
+    if (!from) return;
+    const passed = here.layer - from.layer, refreshed = here.refreshed - from.refreshed;
+    const elapsed = here.ms - from.ms;
     if (refreshed === 0) {
       // The host may learn late, and at once, that many layers are done.
-      const least = LEAST_OF_LAST * (this.#since.layer ?? 0);
-      times[this.#passes[0]] = Math.max(least, elapsed / passed);
+      const least = LEAST_OF_LAST * (this.#known ?? 0);
+      times[kind] = Math.max(least, elapsed / passed);
     } else if (times.backward === undefined) this.#together = elapsed / passed;
     else times.refresh = Math.max(0, (elapsed - passed * times.backward) / refreshed);
   }

@@ -30,6 +30,9 @@ const GO_ON = 0x10, STOP = 0x11;
 /** What it says in place of its checksum once what it has trained is not finite. */
 const NOT_FINITE = "not finite";
 
+/** Milliseconds for which a failed run waits for the others, that they may end by themselves. */
+const FAREWELL_MS = 10_000;
+
 /** Bytes that are read at a time for a checksum. */
 const CHECKED_BYTES = 16 << 20;
 
@@ -123,11 +126,22 @@ export class Team {
     if (answers.some(([answer]) => answer === STOP)) this.#stopping.abort();
   }
 
-  /** Of rank 0, on every way out of the run: the others leave it as well, unless they have. */
-  async dismiss(order: "end" | "failed"): Promise<void> {
+  /**
+   * Of rank 0, on every way out of the run: the others leave it as well, unless they have. Those that do
+   * not come are not waited for long where the run has failed, which is still to be reported.
+   */
+  async dismiss(order: "end" | "failed", failedMs: number = FAREWELL_MS): Promise<void> {
     if (this.#dissolved) return;
     this.#dissolved = true;
-    await this.order(order);
+    const told = this.order(order);
+    if (order === "end") return await told;
+    const { promise, resolve } = Promise.withResolvers<void>(),
+      timer = setTimeout(resolve, failedMs);
+    try {
+      await Promise.race([told, promise]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** Of the others: the next order. `stops` asks rank 0 to end the run. */
@@ -138,6 +152,10 @@ export class Team {
 
   /** Of rank 0: reads what another rank keeps, which lends it. */
   readonly fetch: Fetch = ({ index, start }, into) => {
+    // They may not come any more, or to another operation.
+    if (this.exchange.isAbandoned) {
+      return Promise.reject(new Error("what other ranks keep is lost with the step that failed"));
+    }
     return this.#fetching = this.#fetching.then(async () => {
       await this.#say("fetch");
       await this.#lend(Float64Array.of(index, start, into.length), into);

@@ -9,6 +9,8 @@ export interface RankRun {
   readonly alone?: boolean;
   /** What single ranks do otherwise. */
   readonly ofRank?: Readonly<Record<number, PretrainInput>>;
+  /** Bytes of gradients with whose sums it begins while the backward pass goes on, if not the usual ones. */
+  readonly leastBytes?: number;
   /** Rank 0 leaves at its first event, or finds then that it cannot write its figures. */
   readonly leaves?: boolean;
   readonly breaks?: boolean;

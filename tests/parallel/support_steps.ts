@@ -27,6 +27,7 @@ export interface StepsCase {
   readonly method: "adamw" | "galore_adamw" | "lora";
   readonly batches?: number;
   readonly clips?: boolean;
+  readonly fira?: boolean;
   readonly shardsStates?: boolean;
   readonly format?: WireFormat;
 }
@@ -65,7 +66,7 @@ function batchOf(seed: number): Batch {
 }
 
 function shapeOf(
-  { method, clips, batches = 1, shardsStates }: StepsCase,
+  { method, clips, fira, batches = 1, shardsStates }: StepsCase,
   { size, ranks }: Trainers,
 ): TrainingShape {
   const adapters = method === "lora";
@@ -84,7 +85,7 @@ function shapeOf(
     optimizer: {
       rules: METHODS[method].rules,
       projection: method === "galore_adamw"
-        ? { rank: 8, quantised: false, groupSize: 256 }
+        ? { rank: 8, quantised: false, groupSize: 256, fira }
         : undefined,
       gradientAccumulation: size * batches,
       clips,

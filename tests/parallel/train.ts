@@ -7,6 +7,7 @@ import { openRanks } from "../../src/parallel/open_ranks.ts";
 import type { Ranks, WireFormat } from "../../src/parallel/ranks.ts";
 import { explain, UserError } from "../../src/options/user_error.ts";
 import type { TrainingEvent } from "../../src/train/events.ts";
+import { WITHIN } from "../../src/train/exchange.ts";
 import { Trainer } from "../../src/train/trainer.ts";
 import { report } from "./support.ts";
 import type { RankReport, RankRun } from "./support_runs.ts";
@@ -71,7 +72,7 @@ class Witness implements Ranks {
 
 const ranks = openRanks(), { rank } = ranks;
 using gpu = await Gpu.open();
-const runs: RankRun[] = JSON.parse(Deno.args[0]);
+const runs: RankRun[] = JSON.parse(Deno.args[0]), usual = WITHIN.leastBytes;
 
 /** As soon as rank 0 has written this file. */
 async function dieOnce(path: string): Promise<void> {
@@ -81,8 +82,10 @@ async function dieOnce(path: string): Promise<void> {
   }
 }
 
-for (const { options, alone, ofRank, dies, stops, drifts, leaves, breaks, catches } of runs) {
+for (const run of runs) {
+  const { options, alone, ofRank, dies, stops, drifts, leaves, breaks, catches } = run;
   if (alone && rank > 0) continue;
+  WITHIN.leastBytes = run.leastBytes ?? usual;
   const witness = new Witness(ranks, drifts === rank), events: TrainingEvent[] = [];
   const own = { ...options, ...ofRank?.[rank] };
   const controller = new AbortController();

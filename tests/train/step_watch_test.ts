@@ -104,3 +104,36 @@ Deno.test("layers that are reported all at once do not make the rest of a step s
   // At most 0.3 less a layer: 0.7 + 6 + 2.1 + 6 seconds, then 6 + 2.1 + 6.
   assertEquals(pass(watch, "forward", 0), [17, 14.8, 14.1]);
 });
+
+Deno.test("layers that are told of together take as long as those that are told of singly", () => {
+  const seen: (number | undefined)[] = [], times: LayerTimes = {}, layers = 8;
+  let now = 0;
+  /** A step whose layers take a second each, and two back; told of once so many are done. */
+  const step = (together: readonly number[]) => {
+    const extent = { microBatches: 1, refreshes: 0 };
+    const { watch } = new StepWatch(
+      extent,
+      times,
+      ({ seconds_left }) => seen.push(seconds_left),
+      () => now,
+    );
+    for (let layer = 1; layer <= layers; layer++) {
+      now += 1000;
+      watch("forward", layer, layers)();
+    }
+    const before = seen.at(-1), told = seen.length;
+    let layer = 0;
+    for (const count of together) {
+      now += 2000 * count;
+      for (let left = count - 1; left >= 0; left--) watch("backward", ++layer, layers)(left > 0);
+    }
+    return [before, ...seen.slice(told)];
+  };
+  // Unknown is what takes as long as the first that are told of.
+  assertEquals(step([8]), [undefined, 0]);
+  const singly = Array(layers).fill(1);
+  for (const together of [[8], [8], [8], [3, 5], [3, 3, 2], singly, [1, 7], [8]]) {
+    let left = 16;
+    assertEquals(step(together), [left, ...together.map((count) => left -= 2 * count)]);
+  }
+});
