@@ -1,6 +1,7 @@
 /** The parameters of a decoder on the device, under their Hugging Face names. */
 import { type Allocator, layOut } from "../gpu/allocator.ts";
 import type { Tensor } from "../gpu/tensor.ts";
+import type { DType } from "../numbers/layout.ts";
 import { ShapeError } from "../numbers/shape_error.ts";
 import { dealOut } from "../numbers/deal_out.ts";
 import { HostMatrix } from "./host_matrix.ts";
@@ -159,7 +160,6 @@ export function createParameters(
   function add({ name, kind, shape }: ParameterDescription, part?: LayerPart): Parameter {
     const offloaded = kind === "embedding" ? format.offloadedEmbedding : undefined;
     const dtype = offloaded ?? dtypeOf(kind, format);
-    const groupSize = dtype === "int8" ? format.groupSize : undefined;
     const isAdapted = kind === "projection" && !!format.lora && hasAdapter(format.lora, name);
     const trainable = isTrained(kind, format.trained, isAdapted);
     if (offloaded && (trainable || config.tieWordEmbeddings)) {
@@ -171,7 +171,7 @@ export function createParameters(
         "leave out offloadedEmbedding",
       );
     }
-    const spec = { name, shape, dtype, purpose: "weights", groupSize } as const;
+    const spec = specOf({ name, shape }, dtype, format);
     if (isAdapted && format.lora?.alone) {
       const weight = layOut(spec, () => null);
       return { name, kind, shape, weight, trainable, kept: false, isProduct: true, index: index++ };
@@ -273,18 +273,28 @@ export function createParameters(
   };
 }
 
+/** How a parameter is stored; blocks of nf4 have a size of their own. */
+function specOf(
+  { name, shape }: Pick<ParameterDescription, "name" | "shape">,
+  dtype: DType,
+  { groupSize }: WeightFormat,
+) {
+  const groups = dtype === "int8" ? groupSize : undefined;
+  return { name, shape, dtype, purpose: "weights", groupSize: groups } as const;
+}
+
 /** By name: who has a matrix of a layer, where processes share them. */
 function keepersOf(
   { layers }: DecoderDescription,
-  { shares, weights: dtype, groupSize }: WeightFormat,
+  format: WeightFormat,
 ): ReadonlyMap<string, number> | undefined {
+  const { shares } = format;
   if (!shares) return undefined;
   const matrices = layers.flat().flatMap(({ weight }) =>
     weight.kind === "projection" ? [weight] : []
   );
-  const bytes = matrices.map(({ name, shape }) => {
-    const spec = { name, shape, dtype, purpose: "weights", groupSize } as const;
-    const { byteLength, constants } = layOut(spec, () => null);
+  const bytes = matrices.map((matrix) => {
+    const { byteLength, constants } = layOut(specOf(matrix, format.weights, format), () => null);
     return byteLength + (constants?.byteLength ?? 0);
   });
   const keepers = dealOut(bytes, shares.count);

@@ -12,6 +12,7 @@ import { buildTraining } from "../../src/train/build.ts";
 import { bytesPerStep } from "../../src/train/exchange.ts";
 import { type MemoryInput, memoryOptions } from "../../src/train/memory_options.ts";
 import { trainingShape } from "../../src/train/method.ts";
+import { METHOD_NAMES } from "../../src/train/methods.ts";
 import { planMemory, shapeOfProcess } from "../../src/train/plan.ts";
 import { keptGradientNotes } from "../../src/train/kept_gradient_notes.ts";
 import { stateTensors } from "../../src/train/state.ts";
@@ -200,6 +201,24 @@ Deno.test("a plan of ranks is that of the largest, and the states are all somewh
   for (const each of trainings) {
     assertEquals(names(each), all.map(({ name }) => name));
     assert(bytesPerStep(each.training, ranks, each.own) > 0);
+  }
+});
+
+Deno.test("every method but of factors shares its weights, whatever their format", () => {
+  const config = PRESETS.llama_60m;
+  for (const optimizer of METHOD_NAMES.filter((name) => name !== "low_rank")) {
+    const weights = (shardWeights: boolean) => {
+      const given = {
+        model: "llama_60m",
+        optimizer,
+        batchSize: 1,
+        ranks: 4,
+        shardWeights,
+      } as const;
+      const { byPurpose } = planMemory(config, trainingShape(memoryOptions.parse(given), config));
+      return byPurpose.weights + byPurpose.quantisation_constants;
+    };
+    assert(weights(true) < weights(false), optimizer);
   }
 });
 
