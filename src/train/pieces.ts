@@ -59,6 +59,8 @@ export class Passage {
   #depart: (() => Promise<void>) | undefined;
   /** The way of the piece before it. */
   #travelling: Promise<void> = Promise.resolve();
+  /** The read of the piece that was asked for last. */
+  #reading: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly gpu: Gpu) {}
 
@@ -89,7 +91,7 @@ export class Passage {
     piece: readonly Part[],
     { reads, writes, exchange }: Passing,
   ): Promise<{ readonly read: Promise<unknown> }> {
-    await this.#travelling;
+    await this.#arrival();
     const bytes = this.#room(bytesOf(piece)), parts = inOrder(bytes, piece);
     this.gpu.readAtOnce(bytes.length);
     const read = Promise.all(
@@ -98,6 +100,7 @@ export class Passage {
       ),
     );
     read.catch(() => {}); // reported when it is waited for
+    this.#reading = read;
     this.#next();
     const buffers = this.#buffers, isAbandoned = () => this.#buffers !== buffers;
     this.#depart = async () => {
@@ -114,9 +117,14 @@ export class Passage {
 
   /** Waits until all that has begun has arrived. */
   async end(): Promise<void> {
-    await this.#travelling;
+    await this.#arrival();
     this.#next();
     await this.#travelling;
+  }
+
+  /** Until what is on its way has arrived, or what comes after it cannot be read: others may be late. */
+  #arrival(): Promise<void> {
+    return Promise.race([this.#travelling, this.#reading.then(() => this.#travelling)]);
   }
 
   /**
@@ -127,6 +135,7 @@ export class Passage {
   abandon(): void {
     this.#depart = undefined;
     this.#travelling = this.#travelling.catch(() => {}); // it is reported already, or came after what is
+    this.#reading = Promise.resolve();
     this.#buffers = [new Uint8Array(0), new Uint8Array(0)];
   }
 

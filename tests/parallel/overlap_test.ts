@@ -124,7 +124,11 @@ Deno.test("what is on its way is left to itself, and waited for by what comes af
   const events: string[] = [], come = Promise.withResolvers<void>();
   const gpu = {
     readAtOnce: (bytes: number) => events.push(`${bytes} at once`),
-    readInto: ({ name }: Tensor) => Promise.resolve(void events.push(`read ${name}`)),
+    readInto: async ({ name }: Tensor) => {
+      events.push(`read ${name}`);
+      await later();
+      if (name === "broken") throw new Error("the card is gone");
+    },
     write: ({ name }: Tensor) => events.push(`write ${name}`),
   };
   const pieceOf = (name: string, bytes: number) => [whole({ name, byteLength: bytes } as Tensor)];
@@ -138,12 +142,12 @@ Deno.test("what is on its way is left to itself, and waited for by what comes af
   };
   const passage = new Passage(gpu as unknown as Gpu);
   await passage.begin(pieceOf("a", 4), passing);
-  await passage.begin(pieceOf("b", 8), passing);
-  await later();
+  await passage.begin(pieceOf("broken", 8), passing);
+  await assertRejects(() => passage.begin(pieceOf("b", 4), passing), Error, "the card is gone");
   passage.abandon();
   const next = passage.pass([pieceOf("c", 4)], passing);
   await later();
-  assertEquals(events.splice(0), ["4 at once", "read a", "8 at once", "read b", "send a"]);
+  assertEquals(events.splice(0), ["4 at once", "read a", "8 at once", "read broken", "send a"]);
   come.resolve();
   await next;
   assertEquals(events, ["4 at once", "read c", "send c", "write c"]);
