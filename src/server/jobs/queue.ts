@@ -114,7 +114,9 @@ export class JobQueue implements Jobs {
   claim(id: string, place: JobPlace, start: StartTraining): Promise<void> {
     const job = this.#find(id);
     if (job.status !== "queued" || this.#running.has(id) || this.#stopping) throw notWaiting(job);
-    return this.#run(this.#toRunning(job, place), { start });
+    const ended = this.#run(this.#toRunning(job, place), { start });
+    this.#next(); // those behind it may have waited for it
+    return ended;
   }
 
   /** Resolves when what becomes of a job that runs is recorded. */
@@ -127,6 +129,7 @@ export class JobQueue implements Jobs {
     if (FINAL_STATUSES.includes(job.status)) throw tooLate("cancelled", job);
     if (this.#running.has(id)) return this.#end(job, "cancel");
     this.#conclusions.cancelled(job);
+    this.#next();
     return this.#find(id);
   }
 
@@ -137,6 +140,7 @@ export class JobQueue implements Jobs {
     }
     if (this.#running.has(id)) return this.#end(job, "pause");
     this.#conclusions.paused(job);
+    this.#next();
     return this.#find(id);
   }
 
