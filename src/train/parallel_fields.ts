@@ -42,14 +42,19 @@ export const parallelFields = section("Several processes", {
   )),
 });
 
+/** What one process has no use for, each by a value that asks for it. */
+const FOR_SEVERAL: readonly (readonly [string, (value: unknown) => boolean, string])[] = [
+  ["shardStates", (value) => value === true, "has nothing to share"],
+  ["shardWeights", (value) => value === true, "has nothing to share"],
+  ["communicationDataType", (value) => value === "bfloat16", "sends nothing"],
+  ["localSteps", (value) => value !== undefined, "meets no other"],
+];
+
 /** Of these options beside {@link ranks}. */
 export const RANK_RULES: readonly Rule[] = [
-  ...["shardStates", "shardWeights"].map((name): Rule => (options) =>
-    options[name] === true && options.ranks === 1
-      ? {
-        option: name,
-        message: phrase`needs ${option("ranks")} above 1: one process has nothing to share`,
-      }
+  ...FOR_SEVERAL.map(([name, asks, why]): Rule => (options) =>
+    options.ranks === 1 && asks(options[name])
+      ? { option: name, message: phrase`needs ${option("ranks")} above 1: one process ${why}` }
       : undefined
   ),
   ({ accumulatorQuant, ranks, localSteps }) =>

@@ -83,6 +83,14 @@ Deno.test("processes for which there is no room, no launcher or no use are refus
       "hyperparameters.shard_states: needs ranks above 1: one process has nothing to share",
     ],
     [
+      { communication_data_type: "bfloat16" },
+      "hyperparameters.communication_data_type: needs ranks above 1: one process sends nothing",
+    ],
+    [
+      { local_steps: 4, ranks: 1 },
+      "hyperparameters.local_steps: needs ranks above 1: one process meets no other",
+    ],
+    [
       { ranks: 2, accumulator_quant: true, optimizer: "adamw", gradient_accumulation: 2 },
       "hyperparameters.accumulator_quant: goes with one process: with ranks: 2 gradients are summed in " +
       "float32",
