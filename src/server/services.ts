@@ -164,7 +164,10 @@ export interface OwnWorker extends WorkerSeen {
 export interface Pool {
   /** Those that have a job, or were heard from within a minute. */
   workers(): WorkerSeen[];
-  /** Most processes of a job that one of their machines can run. */
+  /**
+   * Most processes of a job that one of their machines can run; in the first minute, before all have
+   * been heard from, as many as any machine could.
+   */
   readonly mostRanks: number;
 }
 

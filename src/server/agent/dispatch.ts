@@ -16,6 +16,8 @@ export interface DispatchParts extends Omit<JobParts, "onAlive" | "cards"> {
 
 /** Milliseconds between two looks into an empty queue, and between two signs of life. */
 const LOOK_MS = 1000, HELLO_MS = 15_000;
+/** The first grows to this where each look asks the server as well, which may limit requests. */
+const LONGEST_LOOK_MS = 5000;
 /** Milliseconds before the next job after one that could not be run here: the next might not be either. */
 const PAUSE_MS = 30_000;
 
@@ -65,11 +67,16 @@ export class Dispatch {
   }
 
   async #deal(): Promise<void> {
+    const longest = this.machine.ranks === 1 ? LOOK_MS : LONGEST_LOOK_MS;
+    let wait = LOOK_MS;
     while (!this.#stop.aborted) {
+      const freed = this.#freed.promise.then(() => true);
       const sizes = await this.#sizes();
       const offer = sizes.length ? await this.#take(sizes) : undefined;
       if (offer) this.#begin(offer);
-      else await Promise.race([delay(LOOK_MS, this.#stop), this.#freed.promise]);
+      const isNew = offer !== undefined ||
+        await Promise.race([delay(wait, this.#stop).then(() => false), freed]);
+      wait = isNew ? LOOK_MS : Math.min(2 * wait, longest);
     }
   }
 
@@ -83,7 +90,7 @@ export class Dispatch {
     if (ranks === 1 || !free) return fit;
     try {
       const { next } = await this.hello();
-      if (next === null || next > ranks) return fit;
+      if (next === null) return fit;
       return next > free ? [] : [next, ...fit.filter((size) => size !== next)];
     } catch (error) {
       if (isFinal(error)) throw error;

@@ -35,11 +35,14 @@ import {
   WAS_STOPPED,
 } from "./protocol.ts";
 import { Roll } from "./roll.ts";
+import { Stranded } from "./stranded.ts";
 
 export interface PoolParts
   extends Pick<QueueParts, "store" | "log" | "serverLog" | "storage" | "options" | "room"> {
   readonly offers: Pick<Offers, "make" | "remove" | "close">;
   readonly jobs: Pick<JobQueue, "claim" | "ended" | "canRun">;
+  /** For tests: milliseconds of a clock. */
+  readonly now?: () => number;
 }
 
 /** Milliseconds between two looks at what waits, besides those when something changes. */
@@ -51,12 +54,11 @@ export class Pool implements PoolService {
   readonly #leases = new Map<string, Lease>();
   /** The latest that their workers have ended, and when that is stored: the answer may be lost. */
   readonly #ended = new Map<string, Promise<void>>();
-  readonly #roll = new Roll(() =>
-    [...this.#leases.values()].flatMap(({ place }) => placesOf(place))
-  );
+  readonly #roll: Roll;
   readonly #timers: ReturnType<typeof setInterval>[];
   /** Jobs that only the server's own workers can run. */
   readonly #bound = new Set<string>();
+  readonly #stranded: Stranded;
   readonly #unsubscribe: () => void;
   #offering: Promise<void> | undefined;
   /** Of what ended leases have left. */
@@ -67,12 +69,19 @@ export class Pool implements PoolService {
 
   constructor(readonly parts: PoolParts) {
     const { log } = parts, leaseMs = this.#seconds * 1000;
+    this.#roll = new Roll(() => [...this.#leases.values()].map(({ place }) => place), parts.now);
+    this.#stranded = new Stranded(log, (job) => parts.jobs.canRun(job));
     this.#timers = [
-      setInterval(() => this.#offer(), OFFER_MS),
+      setInterval(() => this.look(), OFFER_MS),
       setInterval(() => this.#endSilent(leaseMs), Math.max(100, leaseMs / 10)),
     ];
-    this.#unsubscribe = log.subscribe(({ data }) => {
-      if (data.kind === "status" && data.status === "queued") this.#offer();
+    this.#unsubscribe = log.subscribe(({ jobId, data: { kind, status } }) => {
+      if (kind !== "status") return;
+      if (status === "queued") return this.#offer();
+      // Once it is resumed, someone may have acted.
+      if (status === "running") return;
+      this.#bound.delete(jobId);
+      this.#stranded.forget(jobId);
     });
     this.#offer();
   }
@@ -83,7 +92,7 @@ export class Pool implements PoolService {
 
   hello(hello: Hello): Greeting {
     this.#roll.meet(hello, hello.ranks);
-    const next = this.#waiting().at(0);
+    const next = this.#waiting().find((job) => ranksOf(job) <= hello.ranks);
     return { next: next ? ranksOf(next) : null };
   }
 
@@ -93,6 +102,16 @@ export class Pool implements PoolService {
 
   get mostRanks(): number {
     return this.#roll.mostRanks;
+  }
+
+  /** Offers what waits, and says so of what nobody is there to run. */
+  look(): void {
+    this.#offer();
+    try {
+      this.#stranded.look(this.#waiting(), this.mostRanks);
+    } catch (error) {
+      this.#report(error as Error);
+    }
   }
 
   /** Resolves when the worker can begin; throws an ApiError 409 if the job does not wait for one. */
@@ -241,7 +260,7 @@ export class Pool implements PoolService {
   #open(id: string, jobId: string, place: JobPlace, onOver = () => {}): Lease {
     const lease = new Lease(id, jobId, place, this.parts.storage.jobFolder(jobId), () => {
       this.#leases.delete(id);
-      this.#roll.left(placesOf(place));
+      this.#roll.left(placesOf(place), lease.silence);
       onOver();
       // At the server's end the worker keeps its offer, as it keeps its lease.
       if (lease.process.isLeft) return;

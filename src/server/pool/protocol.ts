@@ -5,7 +5,7 @@ import type { TrainingTask, WorkerEvent } from "../worker/protocol.ts";
 const name = z.string().regex(/^[\w.-]{1,64}$/, "must be 1 to 64 letters, digits, `.`, `_` or `-`");
 
 /** Most workers of a machine. */
-const MOST_WORKERS = 256;
+export const MOST_WORKERS = 256;
 
 /** Workers of a machine, with every sign of life. */
 const machineSchema = z.object({
@@ -29,7 +29,10 @@ export type Hello = z.output<typeof helloSchema>;
 
 /** The answer. */
 export interface Greeting {
-  /** Processes of the job whose turn it is, if one waits: smaller ones do not go before it. */
+  /**
+   * Processes of the first job in the queue that the machine can run, if one waits: smaller ones do
+   * not go before it.
+   */
   readonly next: number | null;
 }
 

@@ -2,8 +2,8 @@
 import { VERSION } from "../../product.ts";
 import { ApiError } from "../api_error.ts";
 import type { WorkerSeen } from "../services.ts";
-import type { WorkerPlace } from "../store/records.ts";
-import type { Claim, Hello } from "./protocol.ts";
+import { type JobPlace, placesOf, type WorkerPlace } from "../store/records.ts";
+import { type Claim, type Hello, MOST_WORKERS } from "./protocol.ts";
 
 /** Names of the server's own workers. */
 const OWN_NAME = /^server-\d+$/;
@@ -22,12 +22,24 @@ interface Seen extends WorkerSeen {
 export class Roll {
   readonly #seen = new Map<string, Seen>();
 
-  /** `busy` says which have a job. */
-  constructor(readonly busy: () => readonly WorkerPlace[]) {}
+  /** When it knew nobody yet. */
+  readonly #since: number;
+
+  /** `leased` says which have a job. */
+  constructor(
+    readonly leased: () => readonly JobPlace[],
+    readonly now: () => number = () => performance.now(),
+  ) {
+    this.#since = now();
+  }
+
+  #busy(): WorkerPlace[] {
+    return this.leased().flatMap(placesOf);
+  }
 
   /** Throws an ApiError 409 for another version, or a name that is another's; then none is listed. */
   meet({ version, machine, workers }: Claim | Hello, ranks?: number): void {
-    const all = this.#fresh(), at = performance.now();
+    const all = this.#fresh(), at = this.now();
     if (version !== VERSION) {
       throw new ApiError(409, {
         message:
@@ -53,29 +65,35 @@ export class Roll {
     }
   }
 
-  /** They have no job any more. */
-  left(places: readonly WorkerPlace[]): void {
-    const at = performance.now();
+  /** They have no job any more, and last told of it so many milliseconds ago. */
+  left(places: readonly WorkerPlace[], silence: number): void {
+    const told = this.now() - silence;
     for (const { worker, card } of places) {
-      this.#seen.set(worker, { ...this.#seen.get(worker), worker, card, at });
+      const seen = this.#seen.get(worker), at = Math.max(told, seen?.at ?? told);
+      this.#seen.set(worker, { ...seen, worker, card, at });
     }
   }
 
   /** In order of their names. */
   workers(): WorkerSeen[] {
     const idle = [...this.#fresh().values()].map(({ worker, card }) => ({ worker, card }));
-    return [...new Map([...idle, ...this.busy()].map((each) => [each.worker, each])).values()]
+    return [...new Map([...idle, ...this.#busy()].map((each) => [each.worker, each])).values()]
       .sort((a, b) => a.worker < b.worker ? -1 : 1);
   }
 
-  /** Most processes of a job that a machine can run; 0 without machines. */
+  /**
+   * Most processes of a job that a machine can run; 0 without machines. Until all that are there must
+   * have been heard from, as many as any could.
+   */
   get mostRanks(): number {
-    return Math.max(0, ...[...this.#fresh().values()].map(({ ranks = 1 }) => ranks));
+    if (this.now() - this.#since < SEEN_MS) return MOST_WORKERS;
+    const known = [...this.#fresh().values()].map(({ ranks = 1 }) => ranks);
+    return Math.max(0, ...known, ...this.leased().map((place) => placesOf(place).length));
   }
 
   /** Without those that have no job, and have not been heard from for long. */
   #fresh(): ReadonlyMap<string, Seen> {
-    const busy = new Set(this.busy().map(({ worker }) => worker)), now = performance.now();
+    const busy = new Set(this.#busy().map(({ worker }) => worker)), now = this.now();
     for (const [name, { at }] of this.#seen) {
       if (now - at > SEEN_MS && !busy.has(name)) this.#seen.delete(name);
     }

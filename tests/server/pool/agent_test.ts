@@ -213,10 +213,11 @@ Deno.test("two cards: a job on each, and then one on both, which waits for its t
   GPU 1: 10de:2684 "RTX 4090" discrete GPU 0000:41:00.0`)!,
   );
   await withAgent(async ({ queue, store, ...bench }) => {
-    const ids = [1, 1, 2, 1].map((ranks) => {
+    const create = (ranks: number) => {
       const job = bench.job();
       return queue.create({ ...job, plan: { ...job.plan, ranks } }).id;
-    });
+    };
+    const before = [1, 1].map(create), large = create(4), ids = [...before, ...[2, 1].map(create)];
     await bench.until(ids[0], "running");
     await bench.until(ids[1], "running");
     gates[0].resolve();
@@ -232,6 +233,8 @@ Deno.test("two cards: a job on each, and then one on both, which waits for its t
     gates[2].resolve();
     gates[3].resolve();
     for (const id of ids) await bench.until(id, "succeeded");
+    // The one that is too large for the machine has kept nobody from a turn.
+    assertEquals(store.jobs.status(large), "queued");
   }, {
     workers: 2,
     cards,

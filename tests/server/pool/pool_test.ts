@@ -5,6 +5,7 @@ import { join } from "@std/path";
 import { ApiError } from "../../../src/server/api_error.ts";
 import { DiskFullError } from "../../../src/files/disk_error.ts";
 import { poolRoutes } from "../../../src/server/http/routes/pool.ts";
+import type { QueueParts } from "../../../src/server/jobs/queue_parts.ts";
 import type { Retention } from "../../../src/server/jobs/retention.ts";
 import { withoutPassword } from "../../../src/server/pool/offers.ts";
 import { Pool } from "../../../src/server/pool/pool.ts";
@@ -38,21 +39,29 @@ interface Table extends Bench {
   claim(job: string, worker?: string): Promise<Claimed>;
   /** As the server begins to stop. */
   stop(): Promise<void>;
+  /** Sets the clock of who was heard from on. */
+  pass(ms: number): void;
 }
+
+/** After which all workers that are there must have been heard from. */
+const MINUTE = 60_000;
 
 /** A server without workers of its own. */
 function withPool(
   use: (table: Table) => Promise<void>,
-  { root, lease = 60, quota }: {
+  { root, lease = 60, quota, models }: {
     readonly root?: string;
     readonly lease?: number;
     readonly quota?: number;
+    readonly models?: QueueParts["models"];
   } = {},
 ): Promise<void> {
   const held: { pool?: Pool } = {};
   return withQueue(async (bench) => {
     const offered = new Offered();
-    const parts = { ...bench.queue.parts, offers: offered, jobs: bench.queue };
+    let passed = 0;
+    const now = () => performance.now() + passed;
+    const parts = { ...bench.queue.parts, offers: offered, jobs: bench.queue, now };
     const pool = held.pool = new Pool({ ...parts, options: { ...parts.options, lease } });
     const claim = (job: string, worker = "far") =>
       pool.claim({ ...machine(worker), job, offer: `offer-${job}` });
@@ -61,12 +70,12 @@ function withPool(
       return bench.queue.stop();
     };
     try {
-      await use({ ...bench, pool, offered, claim, stop });
+      await use({ ...bench, pool, offered, claim, stop, pass: (ms) => void (passed += ms) });
     } finally {
       await stop();
       await pool.close();
     }
-  }, { root, workers: 0, quota, attach: (job) => held.pool?.attach(job) });
+  }, { root, workers: 0, quota, models, attach: (job) => held.pool?.attach(job) });
 }
 
 /** One with a worker of that name. */
@@ -392,7 +401,7 @@ Deno.test("two machines of one name: the second is refused, and the first may co
     const { pool, claim } = table, id = await queued(table);
     const hello = (whose: string) => pool.hello({ ...machine("far", whose), ranks: 2 });
     const theirs = "machine of far";
-    assertEquals([hello(theirs), pool.mostRanks], [{ next: 1 }, 2]);
+    assertEquals(hello(theirs), { next: 1 });
     await claim(id);
     assertEquals(hello(theirs), { next: null });
     assertThrows(
@@ -408,7 +417,7 @@ Deno.test("a job of two processes is given to two workers of a machine, and to n
     const { pool, queue, store, offered } = table, job = table.job();
     const { id } = queue.create({ ...job, plan: { ...job.plan, ranks: 2 } });
     await until("it is offered", () => offered.jobs.includes(id));
-    assertEquals(pool.hello({ ...machine("far"), ranks: 1 }), { next: 2 });
+    assertEquals(pool.hello({ ...machine("far"), ranks: 1 }), { next: null });
     await assertRefused(table.claim(id, "far"), "other_size");
     const workers = ["far-1", "far-2"].map((worker) => ({ worker, card: "a card" }));
     const claimed = await pool.claim({ ...machine("far-1"), workers, job: id, offer: "an offer" });
@@ -422,6 +431,70 @@ Deno.test("a job of two processes is given to two workers of a machine, and to n
     assertEquals(offered.removed, ["an offer"]);
     assertEquals(pool.workers().map(({ worker }) => worker), ["far", "far-1", "far-2"]);
   }));
+
+Deno.test("a machine hears of the first job that it can run, past those that are too large for it", () =>
+  withPool(async (table) => {
+    const { queue, pool } = table;
+    const ids = [4, 2, 1].map((ranks) => {
+      const job = table.job();
+      return queue.create({ ...job, plan: { ...job.plan, ranks } }).id;
+    });
+    await table.until(ids[2], "queued");
+    const next = [1, 2, 3, 4].map((ranks) => pool.hello({ ...machine("far"), ranks }).next);
+    assertEquals(next, [1, 2, 2, 4]);
+  }));
+
+Deno.test("of a job that nobody can run is told, once all workers must have been heard from", () =>
+  withPool(async (table) => {
+    const { queue, pool, pass, told } = table, hello = { ...machine("far"), ranks: 2 };
+    const ids = [4, 2].map((ranks) => {
+      const job = table.job();
+      return queue.create({ ...job, plan: { ...job.plan, ranks } }).id;
+    });
+    await table.until(ids[1], "queued");
+    pool.hello(hello);
+    const before = ids.map((id) => told(id).length);
+    pool.look();
+    assertEquals(ids.map((id) => told(id).length), before);
+    pass(MINUTE);
+    pool.hello(hello);
+    pool.look();
+    pool.look();
+    assertEquals(ids.map((id, index) => told(id).slice(before[index])), [[
+      "Nobody can run the job: no machine can start more than 2 processes of a job. " +
+      "It waits for a machine with 4 workers and an MPI launcher",
+    ], []]);
+    pass(MINUTE + 1);
+    pool.look();
+    assertEquals(
+      told(ids[1]).at(-1),
+      "Nobody can run the job: no worker has been heard from for a minute. " +
+        "It waits for a machine with 2 workers and an MPI launcher",
+    );
+  }));
+
+Deno.test("a job that needed the server is offered again once it is resumed, and looked at anew", async () => {
+  const path = await Deno.makeTempDir(), own = { reads: ["/weights/elsewhere"] };
+  const models: QueueParts["models"] = {
+    get: (name) => Promise.resolve({ name, createdAt: 0, kind: "base", path, ...own }),
+  };
+  await withPool(async (table) => {
+    const { pool, queue, claim } = table;
+    const job = table.job(), { id } = queue.create({ ...job, options: { from: "an adapter" } });
+    await table.until(id, "queued");
+    const next = () => pool.hello({ ...machine("far"), ranks: 1 }).next;
+    await assertLost(claim(id));
+    const { reason } = await table.until(id, "paused");
+    assertMatch(reason!, /elsewhere, which only the server's own workers can/);
+    // Someone has put a whole model there.
+    own.reads = [];
+    assertEquals([queue.resume(id).status, next()], ["queued", 1]);
+    const { lease } = await claim(id);
+    await pool.report(lease, { events: [DONE], end: ENDED });
+    await table.until(id, "succeeded");
+  }, { models });
+  await Deno.remove(path, { recursive: true });
+});
 
 Deno.test("an address in a log has no password", () => {
   const shown = {
