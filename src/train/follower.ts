@@ -1,6 +1,6 @@
 /** A rank other than the first: it trains as rank 0 says, and writes and reports nothing. */
 import { collectGarbage } from "../host/collect_garbage.ts";
-import { UserError } from "../options/user_error.ts";
+import { OtherRankError } from "../parallel/other_rank_error.ts";
 import { isFiniteStep } from "./divergence.ts";
 import type { Stepping } from "./stepping.ts";
 import type { SubmittedSteps } from "./submitted_steps.ts";
@@ -10,7 +10,7 @@ import type { Team } from "./team.ts";
 export const FAILED_FIRST = "rank 0, which leads the run, has failed";
 
 /**
- * Until rank 0 ends the run, which a `signal` asks it to do. Throws a {@link UserError} once rank 0
+ * Until rank 0 ends the run, which a `signal` asks it to do. Throws an {@link OtherRankError} once rank 0
  * has failed.
  */
 export async function follow(
@@ -48,7 +48,7 @@ export async function follow(
       case "end":
         return;
       case "failed":
-        throw new UserError(FAILED_FIRST);
+        throw new OtherRankError(FAILED_FIRST);
     }
   }
 }

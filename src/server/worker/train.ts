@@ -34,7 +34,7 @@ import {
 import { endWithParent, receiveTask } from "./task.ts";
 
 /** Milliseconds in which another of several processes says what has failed, before all are ended. */
-const REPORT_MS = 2000;
+const REPORT_MS = 5000;
 /** What fails on a card rather than in a run. */
 const OF_CARDS: readonly FailureCode[] = ["gpu_error", "insufficient_gpu_memory"];
 

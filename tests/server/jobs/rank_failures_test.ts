@@ -30,6 +30,19 @@ for (const rank of [0, 1]) {
   );
 }
 
+mpiTest(
+  "where the run fails in rank 0, which tells the others, its own words are heard",
+  () =>
+    withQueue(async ({ queue, job, store }) => {
+      const plain = job({ lr: 1e30, evalShare: 0 });
+      const { id } = queue.create({ ...plain, plan: { ...plain.plan, ranks: 2 } });
+      await until("it fails", () => store.jobs.status(id) === "failed");
+      const { code, message } = store.jobs.get(id)!.error!;
+      assertEquals(code, "invalid_run");
+      assertMatch(message, /^step \d+: the loss is /);
+    }, { own: ownPlaces(2, "GPU") }),
+);
+
 /** Says so much after its plan, the last of it when it is told to stop, if it waits for that. */
 const saying = (events: readonly WorkerEvent[], waits: boolean): StartTraining => () => {
   const stopped = Promise.withResolvers<void>();
