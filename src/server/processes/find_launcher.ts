@@ -7,7 +7,7 @@ import { INSTALL, libraryPlaces } from "../../parallel/mpi_library.ts";
 import { denoProcess } from "./deno_process.ts";
 import { type Launcher, LAUNCHER_ENVIRONMENT } from "./launcher.ts";
 
-const OPENING = new URL("./mpi_process.ts", import.meta.url).href;
+const PROGRAM = new URL("./mpi_process.ts", import.meta.url).href;
 
 let found: Launcher | undefined;
 
@@ -44,7 +44,7 @@ function withoutLibrary({ program, family }: Launcher): UserError {
 /** Tried in a process that may open what the processes of a job may. */
 function hasLibrary({ family }: Launcher): boolean {
   const ffi = libraryPlaces(family);
-  return denoProcess(OPENING, { ffi }, { args: [family] }).outputSync().success;
+  return denoProcess(PROGRAM, { ffi }, { args: [family] }).outputSync().success;
 }
 
 /** Any program, unless one is given. */

@@ -219,7 +219,8 @@ browserTest("everything with the keyboard alone", async () => {
     assertStringIncludes(await focused(), "support-tickets");
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "support-tickets" }).waitFor();
-    assertEquals(await focused(), "support-tickets");
+    // It has the focus once the page is drawn.
+    await page.waitForFunction("document.activeElement.textContent.trim() === 'support-tickets'");
     await page.getByRole("tab", { name: "Overview" }).focus();
     await page.keyboard.press("ArrowRight");
     await page.keyboard.press("ArrowRight");
